@@ -1,0 +1,110 @@
+"""Attention: a dictionary lookup that can be differentiated (chapters 4 and 5)."""
+
+import math
+
+import torch.nn.functional as F
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from minitfm.masks import causal_mask
+
+
+def attention_weights(
+    query: Float[Tensor, "*batch query d_k"],
+    key: Float[Tensor, "*batch key d_k"],
+    mask: Bool[Tensor, "*#batch #query key"] | None = None,
+) -> Float[Tensor, "*batch query key"]:
+    """How much each query attends to each key: softmax(QKᵀ/√d_k), the first factor of equation 1.
+
+    Args:
+        query: what each position looks for.
+        key: what each position offers to be found by.
+        mask: True where a query may attend to a key.
+
+    Returns:
+        Weights of at least 0 that sum to 1 over the keys; all zeros for a query that may attend to nothing.
+    """
+    d_k = query.shape[-1]
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    if mask is None:
+        return scores.softmax(-1)
+    weights = scores.where(mask, -math.inf).softmax(-1)
+    return weights.where(mask, 0.0)  # the softmax of a row of -inf alone is NaN
+
+
+def scaled_dot_product_attention(
+    query: Float[Tensor, "*batch query d_k"],
+    key: Float[Tensor, "*batch key d_k"],
+    value: Float[Tensor, "*batch key d_v"],
+    mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    *,
+    dropout: float = 0.0,
+    fast: bool = True,
+) -> Float[Tensor, "*batch query d_v"]:
+    """Average the values by how well each query matches each key (equation 1).
+
+    Args:
+        query: what each position looks for.
+        key: what each position offers to be found by.
+        value: what each position hands over when it is attended to.
+        mask: True where a query may attend to a key. A query that may attend to nothing gets zeros.
+        dropout: share of the weights set to zero at random. The paper's text has none here, its code does.
+        fast: compute the same in one fused call that never stores the weights.
+
+    Raises:
+        ValueError: if query and key differ in d_k, or key and value in number.
+    """
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"queries have {query.shape[-1]} numbers and keys {key.shape[-1]}; a dot product needs the same d_k in both"
+        )
+    if key.shape[-2] != value.shape[-2]:
+        raise ValueError(f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one value")
+    if fast:
+        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
+    return F.dropout(attention_weights(query, key, mask), dropout) @ value
+
+
+class SelfAttention(nn.Module):
+    """One head of self-attention: queries, keys and values are three views of the same tokens (section 3.2.3)."""
+
+    def __init__(self, d_model: int, d_k: int | None = None, *, causal: bool = False) -> None:
+        """Make the three projections.
+
+        Args:
+            d_model: width of the tokens, and of the values.
+            d_k: width of queries and keys, ``d_model`` unless said.
+            causal: let no position attend to a later one.
+        """
+        super().__init__()
+        d_k = d_k or d_model
+        self.causal = causal
+        self.query = nn.Linear(d_model, d_k, bias=False)
+        self.key = nn.Linear(d_model, d_k, bias=False)
+        self.value = nn.Linear(d_model, d_model, bias=False)
+
+    def mask(
+        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+    ) -> Bool[Tensor, "#batch #token token"] | None:
+        """The mask in force: the caller's, and the causal one where this layer is causal."""
+        if not self.causal:
+            return mask
+        causal = causal_mask(x.shape[1], device=x.device).unsqueeze(0)
+        return causal if mask is None else causal & mask
+
+    def weights(
+        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+    ) -> Float[Tensor, "batch token token"]:
+        """Row i: how much token i attends to each token."""
+        return attention_weights(self.query(x), self.key(x), self.mask(x, mask))
+
+    def forward(
+        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+    ) -> Float[Tensor, "batch token d_model"]:
+        """Give every token an average of all tokens' values.
+
+        Args:
+            x: the tokens' vectors.
+            mask: True where a token may attend to another, for instance ``padding_mask(tokens)``.
+        """
+        return scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), self.mask(x, mask))
