@@ -1,0 +1,24 @@
+"""Numbers that a notebook's prose may cite although none of its cells computes them, by source.
+
+Everything else in the prose must stand in that notebook's own code or outputs (tests/test_notebooks.py).
+"""
+
+# "Attention Is All You Need", arXiv 1706.03762 version 7.
+PAPER = {
+    "2017",
+    *("6", "512", "2048", "8", "64", "0.1"),  # the base model (Table 3)
+    "37,000",  # byte-pair vocabulary, section 5.1
+    "65",  # millions of parameters of the base model, Table 3
+    "213",  # and of the big one
+    "27.3",  # BLEU, base, English to German, Table 2
+    "28.4",  # BLEU, big
+}
+
+# Results of others, each with the key of its entry in book/references.bib.
+PUBLISHED: dict[str, set[str]] = {
+    "sun2019token": {"19.88"},  # word error, from the abstract
+    "cmusphinxg2p": {"20.2", "31", "2007"},  # word error on two versions of the dictionary, from the README
+}
+
+# Numbers of everyday language: one or two of something, parts of a date that the task is about.
+EVERYDAY: set[str] = set()
