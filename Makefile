@@ -24,7 +24,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 book: $(STAMP)  ## build the website into _build/html
 	$(BIN)/jupyter-book build . -W -n --keep-going
-	@echo "The site is in $(SITE). To read it: make serve, or open $(SITE)/index.html"
+	@echo "The site is in $(SITE). To read it, run: make serve   and open http://localhost:8000"
 
 serve: book  ## build the website and serve it on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(SITE)

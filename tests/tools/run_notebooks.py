@@ -1,7 +1,7 @@
 """Run the notebooks from a clean kernel and store their outputs, so that a second run changes no byte.
 
-    make notebooks                         all of them
-    make notebooks ONLY=09_transformer     one
+make notebooks                         all of them
+make notebooks ONLY=09_transformer     one
 """
 
 import sys

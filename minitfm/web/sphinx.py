@@ -1,0 +1,59 @@
+"""What a Sphinx site needs for the live pages: put `minitfm.web.sphinx` among its extensions.
+
+Pages that hold one of our elements get its script; `{live-transformer}` puts the live model on a page of prose.
+"""
+
+import filecmp
+import json
+import shutil
+from pathlib import Path
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from minitfm.web.pages import DATE_EXAMPLES, DATE_MODEL, DATE_PROMPT, ELEMENTS, STATIC, live_html
+
+
+class LiveTransformerDirective(SphinxDirective):
+    """A live Transformer; the options `prompt`, `examples` (a JSON list) and `model` (a file in `static`)."""
+
+    option_spec = {"prompt": str, "examples": json.loads, "model": str}  # noqa: RUF012
+
+    def run(self) -> list[nodes.Node]:
+        """Make the element, with the address of its model as seen from this page."""
+        to_root = "../" * self.env.docname.count("/")
+        html = live_html(
+            f"{to_root}_static/minitfm/{self.options.get('model', DATE_MODEL)}",
+            self.options.get("prompt", DATE_PROMPT),
+            self.options.get("examples", DATE_EXAMPLES),
+        )
+        return [nodes.raw("", html, format="html")]
+
+
+def copy_static(app: Sphinx) -> None:
+    """Put the modules and the model into the site, where they are not there yet or have changed."""
+    if app.builder.format != "html":
+        return
+    folder = Path(app.outdir, "_static", "minitfm")
+    folder.mkdir(parents=True, exist_ok=True)
+    for source in STATIC.iterdir():
+        target = folder / source.name
+        if not target.exists() or not filecmp.cmp(source, target, shallow=False):
+            shutil.copyfile(source, target)
+
+
+def add_scripts(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+    """Load an element's script on the pages that use it, and on no other."""
+    for element, script in ELEMENTS.items():
+        if f"<{element}" in context.get("body", ""):
+            app.add_js_file(f"minitfm/{script}", type="module")
+            app.add_css_file("minitfm/page.css")
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    """Connect the above to the build."""
+    app.add_directive("live-transformer", LiveTransformerDirective)
+    app.connect("builder-inited", copy_static)
+    app.connect("html-page-context", add_scripts)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

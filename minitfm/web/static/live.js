@@ -1,0 +1,335 @@
+// <minitfm-live>: type a text and watch a Transformer translate it in this browser, token by token.
+//
+//     <minitfm-live model="../_static/minitfm/dates.safetensors" prompt="A date in English" examples='["4 March 2025"]'>
+//
+// Nothing heavy is fetched before the reader asks for a translation. In a notebook, the widget (the default export)
+// hands over the reader's own model as bytes instead of an address.
+
+const LIKELIEST = 5; // bars of the next token's probabilities
+const PAUSE = 450; // milliseconds between two tokens, for readers who welcome motion
+
+const STYLE = `
+:host { display: block; container-type: inline-size; margin: 1rem 0; padding: 1rem; border-radius: 10px;
+  border: 1px solid var(--edge);
+  color: var(--pst-color-text-base, var(--jp-content-font-color1, CanvasText));
+  --muted: var(--pst-color-text-muted, var(--jp-content-font-color2, color-mix(in srgb, currentColor 75%, transparent)));
+  --edge: var(--pst-color-border, var(--jp-border-color1, color-mix(in srgb, currentColor 25%, transparent)));
+  --soft: color-mix(in srgb, currentColor 7%, transparent);
+  --blue: #0072b2; --on-blue: #fff;
+  --mono: var(--pst-font-family-monospace, var(--jp-code-font-family, ui-monospace, monospace));
+  font: 14px/1.4 var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif)); }
+[hidden] { display: none !important; }
+* { box-sizing: border-box; }
+form { display: flex; flex-wrap: wrap; gap: .5rem; align-items: end; margin: 0; }
+form label { flex: 1 1 12rem; min-width: 0; display: grid; gap: .2rem; font-weight: 600; }
+input[type=text] { font: 17px/1.3 var(--mono); width: 100%; min-height: 42px; padding: .3rem .6rem; color: inherit;
+  background: var(--pst-color-background, var(--jp-layout-color0, Canvas)); border: 1px solid var(--muted); border-radius: 6px; }
+button { font: inherit; color: inherit; cursor: pointer; border: 1px solid var(--edge); border-radius: 6px; background: none; min-height: 30px; padding: 0 .7rem; }
+button:hover { background: var(--soft); }
+button.go { min-height: 42px; padding: 0 1.2rem; font-weight: 600; background: var(--blue); border-color: var(--blue); color: var(--on-blue); }
+button.go:hover { filter: brightness(1.1); }
+:focus-visible { outline: 2px solid var(--blue); outline-offset: 2px; }
+.examples { display: flex; flex-wrap: wrap; gap: .35rem; align-items: center; margin: .6rem 0 0; color: var(--muted); }
+.examples button { font: 13px var(--mono); color: inherit; white-space: pre; }
+.status { margin: .6rem 0 0; min-height: 1.4em; color: var(--muted); }
+.status.problem { color: inherit; border-left: 3px solid #d55e00; padding-left: .6rem; }
+.stage { border-top: 1px solid var(--edge); margin-top: .75rem; padding-top: .75rem; }
+.two { display: grid; grid-template-columns: 3fr 2fr; gap: 1rem 2rem; }
+@container (max-width: 600px) { .two { grid-template-columns: minmax(0, 1fr); } }
+.title { font-weight: 600; margin: 0 0 .4rem; }
+.written { display: flex; flex-wrap: wrap; gap: 3px; min-height: 42px; }
+.written button { font: 19px/1 var(--mono); min-width: 30px; min-height: 40px; padding: 0 .3rem; }
+.written button.special { font-size: 13px; color: var(--muted); }
+.written button.now { border-color: var(--blue); box-shadow: inset 0 0 0 1px var(--blue); font-weight: 700; background: color-mix(in srgb, var(--blue) 18%, transparent); }
+.written button.later { opacity: .6; border-style: dashed; }
+.steps { display: flex; align-items: center; gap: .5rem; margin-top: .75rem; }
+.steps label { white-space: nowrap; } .steps input { flex: 1 1 4rem; min-width: 0; accent-color: var(--blue); min-height: 30px; }
+ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 3px; }
+li { display: grid; grid-template-columns: 3.2rem minmax(0, 1fr) 4.2rem; gap: .5rem; align-items: center; height: 22px; }
+li b { font: 600 14px/1 var(--mono); text-align: right; white-space: pre; } li span:last-child { font-variant-numeric: tabular-nums; text-align: right; white-space: nowrap; }
+.bar { height: 12px; background: var(--soft); border-radius: 3px; overflow: hidden; }
+.bar i { display: block; height: 100%; background: var(--blue); border-radius: 3px; }
+minitfm-attention { margin: 1rem 0 0; border-top: 1px solid var(--edge); padding-top: 1rem; }
+@media (prefers-reduced-motion: no-preference) { .bar i { transition: width .2s; } }
+`;
+
+const MARKUP = `<style>${STYLE}</style>
+<form>
+  <label><span class="prompt"></span><input type="text" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
+  <button class="go">Translate</button>
+</form>
+<p class="examples" hidden>Try</p>
+<p class="status" role="status">The model is fetched when you ask for a translation, and runs in your browser.</p>
+<div class="stage" hidden>
+  <div class="two">
+    <div>
+      <div class="title">Written so far</div>
+      <div class="written" role="group" aria-label="Tokens written so far; each shows its step"></div>
+      <div class="steps">
+        <button type="button" class="back" aria-label="One step back">‹</button>
+        <label for="step"></label><input id="step" type="range" min="1">
+        <button type="button" class="on" aria-label="One step on">›</button>
+      </div>
+    </div>
+    <div><div class="title question"></div><ol aria-label="Likeliest next tokens"></ol></div>
+  </div>
+  <minitfm-attention></minitfm-attention>
+</div>`;
+
+const visible = (token) => (token === " " ? "␣" : token.replace(/^<([a-z]+)>$/, "⟨$1⟩"));
+const quoted = (characters) => characters.map((character) => `“${visible(character)}”`).join(", ");
+const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+/** What the attention view shows after some steps: the source never changes, each step adds a query of the decoder. */
+export function viewsOf(symbols, source, steps) {
+  const names = Object.keys(steps[0].encoder).length;
+  const layers = Array.from({ length: names }, (_, layer) => layer);
+  const heads = steps[0].encoder["encoder.layers.0.self_attention"].map((_, head) => head);
+  const ofSteps = (kind) => layers.map((layer) => heads.map((head) => steps.map(({ weights }) => [...weights[`decoder.layers.${layer}.${kind}`][head]])));
+  const queries = steps.map(({ read }) => symbols[read]);
+  const writes = steps.map(({ written }) => symbols[written]);
+  return [
+    {
+      name: "encoder",
+      label: "Encoder",
+      caption: "Encoder self-attention: every token of the source looks at every token of the source.",
+      queries: source,
+      keys: source,
+      weights: layers.map((layer) => steps[0].encoder[`encoder.layers.${layer}.self_attention`].map((rows) => rows.map((row) => [...row]))),
+    },
+    {
+      name: "decoder",
+      label: "Decoder",
+      caption: "Decoder self-attention: every token of the target looks at itself and at what was written before it.",
+      queries,
+      keys: queries,
+      writes,
+      weights: ofSteps("self_attention"),
+    },
+    {
+      name: "cross",
+      label: "Cross",
+      caption: "Cross-attention: every token of the target looks at the source, to find out what to write next.",
+      queries,
+      keys: source,
+      writes,
+      weights: ofSteps("cross_attention"),
+    },
+  ];
+}
+
+class LiveElement extends (globalThis.HTMLElement ?? Object) {
+  #model = null; // a promise, so that two impatient clicks fetch one file
+  #run = 0; // a new translation ends the one before
+  #source = [];
+  #steps = [];
+  #shown = 0;
+  #follows = true; // until the reader takes the slider
+
+  constructor() {
+    super();
+    this.attachShadow({ mode: "open" }).innerHTML = MARKUP;
+    this.#$("form").addEventListener("submit", (event) => {
+      event.preventDefault();
+      this.translate(this.#$("input").value);
+    });
+    this.#$("#step").addEventListener("input", (event) => this.#goTo(Number(event.target.value)));
+    this.#$(".back").addEventListener("click", () => this.#goTo(this.#shown - 1));
+    this.#$(".on").addEventListener("click", () => this.#goTo(this.#shown + 1));
+    this.#$("minitfm-attention").addEventListener("selection", () => this.#focusStep());
+  }
+
+  connectedCallback() {
+    const examples = JSON.parse(this.getAttribute("examples") ?? "[]");
+    this.#$(".prompt").textContent = this.getAttribute("prompt") ?? "Source";
+    this.#$("input").value ||= examples[0] ?? "";
+    this.#$(".examples").hidden = !examples.length;
+    this.#$(".examples").replaceChildren("Try ", ...examples.map((text) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = text;
+      button.addEventListener("click", () => {
+        this.#$("input").value = text;
+        this.translate(text);
+      });
+      return button;
+    }));
+  }
+
+  disconnectedCallback() {
+    this.#run++;
+  }
+
+  /** The model as bytes, instead of an address in the attribute `model`. */
+  set file(buffer) {
+    this.bytes = buffer;
+    this.#model = null;
+  }
+
+  /** Fetch the model and what draws it, once. */
+  async load() {
+    this.#model ??= (async () => {
+      const [{ Transformer }] = await Promise.all([import("./transformer.js"), import("./attention-view.js")]);
+      return Transformer.read(this.bytes ?? (await this.#fetch()));
+    })();
+    try {
+      return await this.#model;
+    } catch (error) {
+      this.#model = null; // the next click tries again
+      throw error;
+    }
+  }
+
+  async #fetch() {
+    const address = this.getAttribute("model");
+    const response = await fetch(address);
+    if (!response.ok) throw new Error(`${address} is not there (HTTP ${response.status})`);
+    return response.arrayBuffer();
+  }
+
+  /** Translate a text before the reader's eyes. */
+  async translate(text) {
+    const run = ++this.#run;
+    this.#say("Loading the model…");
+    try {
+      const model = await this.load();
+      if (run !== this.#run) return;
+      const problem = this.#problem(model, text.trim());
+      if (problem) this.#say(problem, true);
+      else await this.#write(model, text.trim(), run);
+    } catch (error) {
+      if (run === this.#run) this.#say(`The model cannot run here: ${error.message}. Reload the page to try again.`, true);
+    }
+  }
+
+  /** Why this model cannot read this text, in a sentence; nothing if it can. */
+  #problem(model, text) {
+    const { unknown, ids } = model.tokens(text);
+    const most = model.longest[0];
+    if (!ids.length) return "Type something to translate first.";
+    if (unknown.length) {
+      const known = [...model.ids.keys()].join("").replace(" ", "␣");
+      return `This model has never seen ${quoted(unknown)}. It knows these characters: ${known}`;
+    }
+    if (ids.length > most) return `That is ${ids.length} characters; this model has seen at most ${most}. Shorten the text.`;
+    return null;
+  }
+
+  async #write(model, text, run) {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.#source = [...text];
+    this.#steps = [];
+    this.#follows = true;
+    let computing = 0;
+    const writing = model.greedy(model.tokens(text).ids);
+    for (;;) {
+      const begin = performance.now();
+      const { value: step, done } = writing.next();
+      computing += performance.now() - begin;
+      if (done) break;
+      this.#steps.push(step);
+      this.#say(`Writing token ${this.#steps.length}…`);
+      if (!calm) {
+        this.#show(model, this.#follows ? this.#steps.length : this.#shown);
+        await wait(PAUSE);
+      }
+      if (run !== this.#run) return;
+    }
+    this.#show(model, this.#follows ? this.#steps.length : this.#shown);
+    const count = this.#steps.length;
+    const ended = this.#steps.at(-1).written === 2 ? "" : " The model did not write ⟨eos⟩; it was stopped.";
+    this.#say(`Done: ${count} tokens, ${(computing / count).toFixed(1)} ms of computing each, all of it in your browser.${ended}`);
+  }
+
+  async #goTo(step) {
+    this.#follows = false;
+    this.#show(await this.load(), Math.min(this.#steps.length, Math.max(1, step)));
+  }
+
+  #say(sentence, problem = false) {
+    this.#$(".status").textContent = sentence;
+    this.#$(".status").classList.toggle("problem", problem);
+  }
+
+  #$(selector) {
+    return this.shadowRoot.querySelector(selector);
+  }
+
+  // ---- Drawing one step ----
+
+  #show(model, shown) {
+    this.#shown = shown;
+    const steps = this.#steps.slice(0, shown);
+    const { read, probabilities, written } = steps.at(-1);
+    this.#$(".stage").hidden = false;
+    this.#$(".steps label").textContent = `Step ${shown} of ${this.#steps.length}`;
+    Object.assign(this.#$("#step"), { max: this.#steps.length, value: shown });
+    this.#$(".back").disabled = shown === 1;
+    this.#$(".on").disabled = shown === this.#steps.length;
+    this.#showWritten(model);
+    this.#$(".question").textContent = `After “${visible(model.symbols[read])}”: what comes next?`;
+    const likeliest = [...probabilities.keys()].sort((a, b) => probabilities[b] - probabilities[a]).slice(0, LIKELIEST);
+    this.#showProbabilities(likeliest.map((id) => [visible(model.symbols[id]), probabilities[id]]));
+    const view = this.#$("minitfm-attention");
+    view.data = { views: viewsOf(model.symbols, this.#source, steps), start: { view: "cross" } };
+    this.#focusStep();
+    this.dispatchEvent(new CustomEvent("step", { detail: { shown, written: model.symbols[written] } }));
+  }
+
+  #showWritten(model) {
+    const place = this.#$(".written");
+    const focused = [...place.children].indexOf(this.shadowRoot.activeElement);
+    place.replaceChildren(...this.#steps.map(({ written }, i) => {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = visible(model.symbols[written]);
+      button.classList.toggle("special", written < 3);
+      button.classList.toggle("now", i + 1 === this.#shown);
+      button.classList.toggle("later", i + 1 > this.#shown);
+      button.setAttribute("aria-pressed", i + 1 === this.#shown);
+      button.addEventListener("click", () => this.#goTo(i + 1));
+      return button;
+    }));
+    place.children[focused]?.focus();
+  }
+
+  #showProbabilities(rows) {
+    this.#$("ol").replaceChildren(...rows.map(([token, probability]) => {
+      const row = document.createElement("li");
+      row.innerHTML = `<b></b><span class="bar" aria-hidden="true"><i></i></span><span></span>`;
+      row.querySelector("b").textContent = token;
+      row.querySelector("i").style.width = `${100 * probability}%`;
+      row.lastChild.textContent = probability < 0.001 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
+      return row;
+    }));
+  }
+
+  /** The query of this step is the token that was read last; the encoder has no such query. */
+  #focusStep() {
+    const view = this.#$("minitfm-attention");
+    if (view.selection.view !== "encoder") view.selection = { focus: { side: "query", index: this.#shown - 1 } };
+  }
+}
+
+if (globalThis.customElements && !customElements.get("minitfm-live")) customElements.define("minitfm-live", LiveElement);
+
+// ---- The notebook's widget: traits `file`, `prompt` and `examples` ------------------------------------------------
+
+export default {
+  render({ model, el }) {
+    const live = document.createElement("minitfm-live");
+    const takeFile = () => {
+      const { buffer, byteOffset, byteLength } = model.get("file");
+      live.file = buffer.slice(byteOffset, byteOffset + byteLength);
+    };
+    takeFile();
+    live.setAttribute("prompt", model.get("prompt"));
+    live.setAttribute("examples", JSON.stringify(model.get("examples")));
+    el.append(live);
+    model.on("change:file", takeFile);
+    return () => {
+      model.off("change:file", takeFile);
+      live.remove();
+    };
+  },
+};

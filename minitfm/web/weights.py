@@ -1,0 +1,67 @@
+"""A trained Transformer as one safetensors file: what the reader's browser loads, and Python reads back."""
+
+import dataclasses
+import json
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from minitfm.tasks import Vocabulary
+from minitfm.transformer import Transformer, TransformerConfig
+
+
+def pack(
+    model: Transformer,
+    vocabulary: Vocabulary,
+    *,
+    longest: tuple[int, int],
+    about: dict[str, Any] | None = None,
+    dtype: torch.dtype = torch.float16,
+) -> bytes:
+    """Write a model with all that it takes to run it: its config and the symbols behind its ids.
+
+    Args:
+        model: its parameters are written under their names, a shared matrix once.
+        vocabulary: the symbols that source and target share.
+        longest: symbols in the longest source, and in the longest target, that the model was trained for.
+        about: what else the file should say of itself, such as how it was made.
+        dtype: half precision halves the file; float32 keeps every bit.
+
+    Returns:
+        The same bytes for the same model every time.
+    """
+    # One entry, because safetensors writes several in no fixed order.
+    facts = {
+        "config": dataclasses.asdict(model.config),
+        "symbols": vocabulary.symbols,
+        "longest": longest,
+        "about": about or {},
+    }
+    weights = {name: parameter.detach().to("cpu", dtype).contiguous() for name, parameter in model.named_parameters()}
+    return save(weights, {"minitfm": json.dumps(facts, ensure_ascii=False)})
+
+
+def read_facts(file: bytes) -> dict[str, Any]:
+    """What a file of `pack` says of itself: config, symbols, longest, about."""
+    length = int.from_bytes(file[:8], "little")  # the format: eight bytes of length, then a JSON header of that length
+    return json.loads(json.loads(file[8 : 8 + length])["__metadata__"]["minitfm"])
+
+
+def unpack(file: bytes) -> tuple[Transformer, Vocabulary]:
+    """Read a file of `pack`: the model, in float32 and evaluation mode, and its vocabulary.
+
+    Raises:
+        ValueError: if the file lacks a parameter of its config, or holds one too many.
+    """
+    facts = read_facts(file)
+    model = Transformer(TransformerConfig(**facts["config"]))
+    parameters, weights = dict(model.named_parameters()), load(file)
+    if parameters.keys() != weights.keys():
+        raise ValueError(
+            f"the file's weights do not fit its config; they differ in {parameters.keys() ^ weights.keys()}"
+        )
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(weights[name])
+    return model.eval(), Vocabulary(tuple(facts["symbols"]))
