@@ -6,6 +6,9 @@ from collections.abc import Iterator
 import jaxtyping
 from jaxtyping import install_import_hook
 
+if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores, and so do the processes they start
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 install_import_hook("minitfm", "beartype.beartype")
 
 import hypothesis  # noqa: E402

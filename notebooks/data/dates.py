@@ -26,20 +26,28 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.dates")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    parser.add_argument(
+        "--table", type=Path, default=TABLE, help="where the rows go"
+    )
     options = parser.parse_args()
 
     train, held_out = dates(20_000, seed=0), dates(2_000, seed=1, held_out=True)
     vocabulary = Vocabulary.of(text for pair in train for text in pair)
 
-    def encode(pairs: list[tuple[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+    def encode(
+        pairs: list[tuple[str, str]],
+    ) -> tuple[torch.Tensor, torch.Tensor]:
         source = vocabulary.encode([english for english, _ in pairs])
-        return source, vocabulary.encode([japanese for _, japanese in pairs], bos=True, eos=True)
+        return source, vocabulary.encode(
+            [japanese for _, japanese in pairs], bos=True, eos=True
+        )
 
     source, target = encode(held_out)
     for seed in options.seeds:
         torch.manual_seed(seed)
-        model = Transformer(TransformerConfig.tiny(len(vocabulary), dropout=0.0))
+        model = Transformer(
+            TransformerConfig.tiny(len(vocabulary), dropout=0.0)
+        )
         history = fit(
             model,
             teacher_forcing_loss,
@@ -48,10 +56,16 @@ def main() -> None:
             learning_rate=2e-3,
             warmup=100,
             decay=True,
-            evaluate=lambda model: exact_match(greedy(model, source, max_length=20), target[:, 1:]),
+            evaluate=lambda model: exact_match(
+                greedy(model, source, max_length=20), target[:, 1:]
+            ),
             every=50,
         )
-        reached = [(step, seconds) for step, seconds, match in history.evaluations if match >= 0.99]
+        reached = [
+            (step, seconds)
+            for step, seconds, match in history.evaluations
+            if match >= 0.99
+        ]
         row = {
             "model": "Transformer",
             "parameters": sum(model.parameter_counts().values()),

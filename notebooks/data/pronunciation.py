@@ -24,45 +24,73 @@ TABLE = Path(__file__).with_suffix(".csv")
 CONFIG = {"d_model": 128, "d_ff": 512, "heads": 4, "layers": 3, "dropout": 0.1}
 
 
-def without_padding(tokens: Int[Tensor, "batch token"]) -> Int[Tensor, "batch longest"]:
+def without_padding(
+    tokens: Int[Tensor, "batch token"],
+) -> Int[Tensor, "batch longest"]:
     """Drop the columns at the end that hold nothing but padding."""
     return tokens[:, : int((tokens != 0).sum(1).max())]
 
 
-def measure(model: Transformer, vocabulary: Vocabulary, words: dict[str, list[tuple[str, ...]]]) -> tuple[float, float]:
+def measure(
+    model: Transformer,
+    vocabulary: Vocabulary,
+    words: dict[str, list[tuple[str, ...]]],
+) -> tuple[float, float]:
     """Word and phoneme error of greedy decoding, in per cent."""
     spellings = sorted(words, key=len)
     written = []
     for start in range(0, len(spellings), 512):
         source = vocabulary.encode(spellings[start : start + 512])
-        written += vocabulary.decode(greedy(model, source, 2 * source.shape[1] + 5))
-    word_error, phoneme_error = error_rates(written, [words[spelling] for spelling in spellings])
+        written += vocabulary.decode(
+            greedy(model, source, 2 * source.shape[1] + 5)
+        )
+    word_error, phoneme_error = error_rates(
+        written, [words[spelling] for spelling in spellings]
+    )
     return 100 * word_error, 100 * phoneme_error
 
 
 def main() -> None:
     """Train and append a row."""
-    parser = argparse.ArgumentParser(prog="python -m minitfm.results.pronunciation", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m minitfm.results.pronunciation", description=__doc__
+    )
     parser.add_argument("--steps", type=int, default=9000)
     parser.add_argument("--batch", type=int, default=256)
     parser.add_argument("--learning-rate", type=float, default=2e-3)
     parser.add_argument("--warmup", type=int, default=500)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--bf16", action="store_true", help="matrix products in bfloat16, where the processor has it")
-    parser.add_argument("--table", type=Path, default=TABLE, help="where the row goes")
+    parser.add_argument(
+        "--bf16",
+        action="store_true",
+        help="matrix products in bfloat16, where the processor has it",
+    )
+    parser.add_argument(
+        "--table", type=Path, default=TABLE, help="where the row goes"
+    )
     options = parser.parse_args()
 
     words, held_out = pronunciations(), pronunciations(held_out=True)
-    pairs = [(word, phonemes) for word, listed in words.items() for phonemes in listed]
+    pairs = [
+        (word, phonemes)
+        for word, listed in words.items()
+        for phonemes in listed
+    ]
     vocabulary = Vocabulary.of([symbols for pair in pairs for symbols in pair])
     source = vocabulary.encode([word for word, _ in pairs])
-    target = vocabulary.encode([phonemes for _, phonemes in pairs], bos=True, eos=True)
+    target = vocabulary.encode(
+        [phonemes for _, phonemes in pairs], bos=True, eos=True
+    )
 
     def loss(
-        model: Transformer, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+        model: Transformer,
+        source: Int[Tensor, "batch source"],
+        target: Int[Tensor, "batch target"],
     ) -> Float[Tensor, ""]:
         with torch.autocast("cpu", torch.bfloat16, enabled=options.bf16):
-            return teacher_forcing_loss(model, without_padding(source), without_padding(target))
+            return teacher_forcing_loss(
+                model, without_padding(source), without_padding(target)
+            )
 
     torch.manual_seed(options.seed)
     model = Transformer(TransformerConfig(len(vocabulary), **CONFIG))
@@ -79,7 +107,9 @@ def main() -> None:
         every=max(1, options.steps // 10),
     )
     for step, seconds, (word_error, phoneme_error) in history.evaluations:
-        print(f"step {step}, {seconds:.0f} s: {word_error:.1f} % words, {phoneme_error:.1f} % phonemes wrong (sample)")
+        print(
+            f"step {step}, {seconds:.0f} s: {word_error:.1f} % words, {phoneme_error:.1f} % phonemes wrong (sample)"
+        )
     word_error, phoneme_error = measure(model, vocabulary, held_out)
     row = {
         "model": "Transformer",

@@ -1,7 +1,6 @@
 """Run the notebooks from a clean kernel and store their outputs, so that a second run changes no byte.
 
-make notebooks                         all of them
-make notebooks ONLY=09_transformer     one
+`make notebooks` runs all of them, `make notebooks ONLY=09_transformer` one.
 """
 
 import sys
@@ -29,6 +28,18 @@ def stored(output: NotebookNode) -> NotebookNode | None:
     return output
 
 
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which text that was printed in several pieces is one."""
+    whole: list[NotebookNode] = []
+    for output in outputs:
+        last = whole[-1] if whole else None
+        if last and last.output_type == output.output_type == "stream" and last.name == output.name:
+            last.text += output.text
+        else:
+            whole.append(output)
+    return whole
+
+
 def normalize(notebook: NotebookNode, name: str) -> None:
     """Remove what changes from run to run or machine to machine."""
     notebook.metadata = NotebookNode(**KERNEL, **LANGUAGE)
@@ -36,7 +47,7 @@ def normalize(notebook: NotebookNode, name: str) -> None:
         cell["id"] = f"{name[:2]}-{number:03}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = [output for output in map(stored, cell.outputs) if output]
+            cell.outputs = joined([output for output in map(stored, cell.outputs) if output])
 
 
 def run(path: Path) -> float:

