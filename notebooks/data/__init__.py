@@ -22,6 +22,4 @@ def append_row(table: Path, row: dict[str, Any]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
-    print(
-        ", ".join(f"{name} {value}" for name, value in row.items()), flush=True
-    )
+    print(", ".join(f"{name} {value}" for name, value in row.items()), flush=True)

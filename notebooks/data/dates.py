@@ -26,9 +26,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.dates")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=700)
-    parser.add_argument(
-        "--table", type=Path, default=TABLE, help="where the rows go"
-    )
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
 
     train, held_out = dates(20_000, seed=0), dates(2_000, seed=1, held_out=True)
@@ -45,9 +43,7 @@ def main() -> None:
     source, target = encode(held_out)
     for seed in options.seeds:
         torch.manual_seed(seed)
-        model = Transformer(
-            TransformerConfig.tiny(len(vocabulary), dropout=0.0)
-        )
+        model = Transformer(TransformerConfig.tiny(len(vocabulary), dropout=0.0))
         history = fit(
             model,
             teacher_forcing_loss,

@@ -41,9 +41,7 @@ def measure(
     written = []
     for start in range(0, len(spellings), 512):
         source = vocabulary.encode(spellings[start : start + 512])
-        written += vocabulary.decode(
-            greedy(model, source, 2 * source.shape[1] + 5)
-        )
+        written += vocabulary.decode(greedy(model, source, 2 * source.shape[1] + 5))
     word_error, phoneme_error = error_rates(
         written, [words[spelling] for spelling in spellings]
     )
@@ -65,22 +63,14 @@ def main() -> None:
         action="store_true",
         help="matrix products in bfloat16, where the processor has it",
     )
-    parser.add_argument(
-        "--table", type=Path, default=TABLE, help="where the row goes"
-    )
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the row goes")
     options = parser.parse_args()
 
     words, held_out = pronunciations(), pronunciations(held_out=True)
-    pairs = [
-        (word, phonemes)
-        for word, listed in words.items()
-        for phonemes in listed
-    ]
+    pairs = [(word, phonemes) for word, listed in words.items() for phonemes in listed]
     vocabulary = Vocabulary.of([symbols for pair in pairs for symbols in pair])
     source = vocabulary.encode([word for word, _ in pairs])
-    target = vocabulary.encode(
-        [phonemes for _, phonemes in pairs], bos=True, eos=True
-    )
+    target = vocabulary.encode([phonemes for _, phonemes in pairs], bos=True, eos=True)
 
     def loss(
         model: Transformer,
