@@ -5,9 +5,11 @@ import importlib
 import math
 import random
 import re
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import jaxtyping
@@ -381,6 +383,22 @@ def test_control_c_stays_the_learners():
 
     with pytest.raises(KeyboardInterrupt):
         LOOK.check(interrupted)
+
+
+def test_a_notebooks_exit_does_not_stop_its_kernel(monkeypatch: pytest.MonkeyPatch):
+    asked = []
+
+    class Shell:
+        def ask_exit(self) -> None:
+            asked.append(True)
+
+    shell = Shell()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
+    result = LOOK.check(lambda query, key, mask=None: shell.ask_exit())
+    assert "SystemExit" in result.message
+    assert not asked
+    shell.ask_exit()
+    assert asked, "after the check the notebook's exit is its own again"
 
 
 def test_the_learners_own_line_is_shown_and_none_of_ours():

@@ -89,6 +89,7 @@ def guarded(function: Callable[..., Any], *args: Any, seconds: float, seed: int 
             _kept_state(seed),
             contextlib.redirect_stdout(listener),
             contextlib.redirect_stderr(listener),
+            _kernel_kept(),
             stopped_after(seconds),
         ):
             value = function(*args)
@@ -118,6 +119,24 @@ def _kept_state(seed: int) -> Iterator[None]:
             torch.set_grad_enabled(gradients)
             random.setstate(plain)
             np.random.set_state(array)  # noqa: NPY002
+
+
+@contextlib.contextmanager
+def _kernel_kept() -> Iterator[None]:
+    """Let a notebook's ``exit()``, which asks the kernel to stop, be the exception that it is elsewhere."""
+    shell = sys.modules["IPython"].get_ipython() if "IPython" in sys.modules else None
+    if shell is None:
+        yield
+        return
+
+    def refuse() -> None:
+        raise SystemExit
+
+    shell.ask_exit = refuse
+    try:
+        yield
+    finally:
+        del shell.ask_exit
 
 
 def stopped_after(seconds: float) -> contextlib.AbstractContextManager[None]:
