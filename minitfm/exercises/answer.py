@@ -100,7 +100,7 @@ class Chapter:
         rows = [
             f"{self.title}: {done} of {len(self.exercises)} right",
             "",
-            "| | exercise | difficulty | min | tries | hints |",
+            "| done | exercise | difficulty | min | tries | hints |",
         ]
         rows.append("| --- | --- | --- | --- | --- | --- |")
         for name, task in self.exercises.items():
