@@ -583,6 +583,8 @@ def test_hints_open_one_by_one_and_progress_is_kept():
     assert task.hints[0] in hints[0]
     assert hints[-1] == hints[-2]
     assert "`solution()`" in hints[-1]
+    task.check(written(task, task.stub))
+    assert "| ○ | `feed_forward` | ★☆☆☆☆ | 4 | 0 | 3/3 |" in repr(table()), "a blank stub is no try"
     task.check(None)
     assert "| ✗ | `feed_forward` | ★☆☆☆☆ | 4 | 1 | 3/3 |" in repr(table())
     task.check(layers.FeedForward)

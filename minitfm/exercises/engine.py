@@ -68,7 +68,7 @@ class Task:
     def check(self, answer: Any) -> Result:
         """Grade an answer; whatever it is, the result says in words what is wrong with it."""
         result = self.grade(answer)
-        self.tries += 1
+        self.tries += result.kind != "not attempted"
         self.passed = self.passed or result.passed
         return result
 
