@@ -22,6 +22,7 @@ class LSTMCell(Cell):
     """
 
     parts = 2
+    kernel = torch.lstm
 
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Make three gates and the candidate."""
@@ -91,6 +92,8 @@ class GRUCell(Cell):
     its own, since r stands between it and b.
     """
 
+    kernel = torch.gru
+
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Make two gates and the candidate."""
         super().__init__()
@@ -98,6 +101,10 @@ class GRUCell(Cell):
         self.update = WeightedSum(d_input, d_hidden)
         self.candidate = WeightedSum(d_input, d_hidden)
         self.candidate_bias = nn.Parameter(torch.empty(d_hidden).uniform_(-(d_hidden**-0.5), d_hidden**-0.5))
+
+    def second_bias(self) -> Float[Tensor, " sums"]:
+        """Only the candidate's U h has one."""
+        return torch.cat([torch.zeros_like(self.candidate_bias)] * 2 + [self.candidate_bias])
 
     def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
         """Mix the old state with a new one."""

@@ -4,12 +4,15 @@ A cell takes one step; a network runs its cells along a sequence, in as many lay
 and the GRU of chapter 2 differ from the plain network in their cells alone, so what all three share stands here.
 """
 
+from collections.abc import Callable, Iterable
 from typing import cast
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+from minitfm import fused
 
 # What a cell hands from one step to the next: (h,) here and in the GRU, (h, c) in the LSTM.
 State = tuple[Float[Tensor, "batch d_hidden"], ...]
@@ -48,10 +51,23 @@ class Cell(nn.Module):
     """
 
     parts = 1  # tensors in the state
+    kernel: Callable[..., tuple[Tensor, ...]] | None = None  # PyTorch's, which runs this cell along a whole sequence
 
     def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
         """The cell's equations, given W x + b and U h of its sums, in the order in which ``__init__`` makes these."""
         raise NotImplementedError
+
+    def matrices(self) -> tuple[Float[Tensor, "sums d_input"], Float[Tensor, "sums d_hidden"], Float[Tensor, " sums"]]:
+        """W, U and b of all the sums, one below the other."""
+        sums = [part for part in self.children() if isinstance(part, WeightedSum)]
+        w = torch.cat([part.from_input.weight for part in sums])
+        u = torch.cat([part.from_state.weight for part in sums])
+        b = torch.cat([part.from_input.bias for part in sums])
+        return w, u, b
+
+    def second_bias(self) -> Float[Tensor, " sums"]:
+        """What PyTorch's kernels add to U h: nothing here."""
+        return torch.zeros_like(self.matrices()[2])
 
     def run(
         self,
@@ -66,10 +82,7 @@ class Cell(nn.Module):
         At padding the state stands still and the output is zero. So the state of a forward run is the one after the
         last real token, and a backward run begins there.
         """
-        sums = [part for part in self.children() if isinstance(part, WeightedSum)]
-        w = torch.cat([part.from_input.weight for part in sums])
-        b = torch.cat([part.from_input.bias for part in sums])
-        u = torch.cat([part.from_state.weight for part in sums])
+        w, u, b = self.matrices()
         steps = F.linear(x, w, b).unbind(1)  # a slice [:, t] in the loop would cost a whole sequence's gradient each
         real = [None] * len(steps) if mask is None else mask.unsqueeze(-1).unbind(1)
         if backward:
@@ -85,6 +98,8 @@ class Cell(nn.Module):
 
 class RNNCell(Cell):
     """One step of the plain recurrent network: h' = tanh(W x + b + U h) (Elman 1990)."""
+
+    kernel = torch.rnn_tanh
 
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Make the one weighted sum."""
@@ -109,7 +124,14 @@ class Recurrent(nn.Module):
     cell: type[Cell]
 
     def __init__(
-        self, d_input: int, d_hidden: int, layers: int = 1, *, bidirectional: bool = False, dropout: float = 0.0
+        self,
+        d_input: int,
+        d_hidden: int,
+        layers: int = 1,
+        *,
+        bidirectional: bool = False,
+        dropout: float = 0.0,
+        fast: bool = False,
     ) -> None:
         """Make the cells.
 
@@ -120,11 +142,15 @@ class Recurrent(nn.Module):
             bidirectional: in every layer, a second cell reads from the last token to the first (Schuster & Paliwal
                 1997), and its output stands behind the first one's: d_output is then 2 d_hidden, else d_hidden.
             dropout: share of the outputs set to zero at random between layers.
+            fast: compute the same in one call of PyTorch's kernels instead of step by step, where padding is at the
+                end of the sequences; several times faster on a GPU.
         """
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers={layers}, but a network needs at least one layer")
-        self.d_input, self.d_hidden, self.layers = d_input, d_hidden, layers
+        if fast and "kernel" not in vars(self.cell):  # not inherited: a subclass has a step of its own
+            raise ValueError(f"{self.cell.__name__} has a step of its own, which no kernel knows; leave fast=False")
+        self.d_input, self.d_hidden, self.layers, self.fast = d_input, d_hidden, layers, fast
         self.directions = 2 if bidirectional else 1
         widths = [d_input] + [self.directions * d_hidden] * (layers - 1)
         self.cells = nn.ModuleList(self.cell(width, d_hidden) for width in widths for _ in range(self.directions))
@@ -137,6 +163,11 @@ class Recurrent(nn.Module):
         if states is None:
             states = (x.new_zeros(len(x), len(self.cells), self.d_hidden),) * self.cell.parts
         self.check(x, mask, states)
+        if self.fast and self.cell.kernel and fused.fits(mask):
+            cells = cast(Iterable[Cell], self.cells)
+            weights = [matrix for cell in cells for matrix in (*cell.matrices(), cell.second_bias())]
+            drop = self.dropout.p if self.training else 0.0
+            return fused.run(self.cell.kernel, weights, x, mask, states, self.layers, drop, self.directions == 2)
         runs: list[tuple[Tensor, State]] = []
         for layer in range(self.layers):
             x = self.dropout(x) if layer > 0 else x

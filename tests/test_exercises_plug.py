@@ -20,8 +20,9 @@ from minitfm.exercises import stack
 from minitfm.exercises.plug import MODULES, PARTS, plugged
 from minitfm.fit import fit, shuffled
 from minitfm.seq2seq import teacher_forcing_loss
-from minitfm.tasks import Vocabulary, dates
+from minitfm.tasks import dates
 from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.vocabulary import Vocabulary
 
 WRITTEN = {
     "scaled_dot_product_attention": chapter_4.scaled_dot_product,

@@ -27,7 +27,17 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REPOSITORY = PROJECT["project"]["urls"]["Repository"]
 
 # The chapter that each module belongs to; 0 for what every chapter may use.
-CHAPTER = {"tasks": 0, "fit": 0, "plots": 0, "notebook": 0, "web": 0, "exercises": 0, "results": 0}
+CHAPTER = {
+    "tasks": 0,
+    "puzzles": 0,
+    "vocabulary": 0,
+    "fit": 0,
+    "plots": 0,
+    "notebook": 0,
+    "web": 0,
+    "exercises": 0,
+    "results": 0,
+}
 CHAPTER |= {"rnn": 1, "lstm": 2, "seq2seq": 3, "masks": 3, "attention": 4, "multihead": 6, "positional": 7}
 CHAPTER |= {"layers": 8, "transformer": 9, "data": 10, "training": 11, "decoding": 12, "introspect": 13, "cost": 14}
 CHAPTER |= {"bert": 15, "gpt": 16}

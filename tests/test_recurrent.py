@@ -208,6 +208,8 @@ def test_later_inputs_cannot_change_earlier_outputs(kind, seed, token, layers, b
 
 @each_kind
 def test_a_network_runs_the_cell_that_it_is_given(kind):
+    """And never a kernel in its place."""
+
     class Forgetful(CELLS[kind]):
         """A cell that never reads its state."""
 
@@ -218,6 +220,46 @@ def test_a_network_runs_the_cell_that_it_is_given(kind):
     x = torch.randn(2, 5, 3)
     each_alone, _ = model(x.reshape(10, 1, 3))
     torch.testing.assert_close(model(x)[0], each_alone.reshape(2, 5, 4))
+    with pytest.raises(ValueError, match="Forgetful has a step of its own, which no kernel knows; leave fast=False"):
+        type(model)(3, 4, fast=True)
+
+
+@each_kind
+@settings(max_examples=150)
+@given(seeds, dtypes, lengths, small, small, layers, either, either, either)
+def test_the_fast_path_is_the_loop(
+    kind, seed, dtype, lengths, d_input, d_hidden, layers, bidirectional, padded, started
+):
+    torch.manual_seed(seed)
+    loop = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional).to(dtype)
+    fast = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional, fast=True).to(dtype)
+    fast.load_state_dict(loop.state_dict())
+    inputs = {"x": torch.randn(len(lengths), max(lengths), d_input, dtype=dtype)}
+    if started:
+        inputs |= states(kind, len(lengths), layers * (1 + bidirectional), d_hidden, dtype=dtype)
+    mask = mask_of(lengths) if padded else None
+
+    def called(model):
+        return lambda x, **state: model(x, mask, one_or_pair(state.values()) if state else None)
+
+    for ours, expected in zip(outcome(fast, inputs, called(fast)), outcome(loop, inputs, called(loop))):
+        assert_close(ours, expected)
+
+
+@each_kind
+def test_the_fast_path_leaves_other_padding_to_the_loop(kind):
+    loop, fast = OURS[kind](3, 4), OURS[kind](3, 4, fast=True)
+    fast.load_state_dict(loop.state_dict())
+    x, mask = torch.randn(3, 4, 3), torch.tensor([[False, True, True, True], [True, False, True, False], [False] * 4])
+    torch.testing.assert_close(fast(x, mask), loop(x, mask), rtol=0, atol=0)
+
+
+@each_kind
+def test_the_fast_path_drops_out_between_layers_and_in_training_alone(kind):
+    model, x = OURS[kind](3, 16, 2, dropout=0.5, fast=True), torch.randn(2, 5, 3)
+    assert not torch.equal(model(x)[0], model(x)[0])
+    model.eval()
+    assert torch.equal(model(x)[0], model(x)[0])
 
 
 class Written(TorchDispatchMode):

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from minitfm import tasks
-from minitfm.tasks import BOS, EOS, PAD, Vocabulary, date_pair, dates, edit_distance, error_rates, pronunciations
+from minitfm.tasks import country_names, date_lines, date_pair, dates, edit_distance, error_rates, pronunciations
+from minitfm.vocabulary import BOS, EOS, PAD, Vocabulary
 
 EVERY_DAY = [datetime.date(1900, 1, 1) + datetime.timedelta(days=number) for number in range(73_049)]
 A_LEAP_YEAR = [day for day in EVERY_DAY if day.year == 2024]
@@ -147,10 +148,49 @@ def test_another_seed_draws_other_dates(seed: int) -> None:
 
 def test_the_draw_and_the_splits_do_not_depend_on_how_python_hashes() -> None:
     code = (
-        "from minitfm.tasks import *; pairs = dates(200, seed=3) + dates(200, seed=3, held_out=True);"
+        "from minitfm.tasks import *; from minitfm.vocabulary import *;"
+        "pairs = dates(200, seed=3) + dates(200, seed=3, held_out=True);"
         "print(pairs, date_patterns(), Vocabulary.of(side for pair in pairs for side in pair), [*pronunciations(True)])"
     )
     assert in_a_fresh_python(code, hash_seed=1) == in_a_fresh_python(code, hash_seed=2)
+
+
+@given(seeds, st.integers(1, 5), st.integers(1, 6), st.booleans())
+def test_a_line_of_dates_is_so_many_dates_each_in_its_place(seed: int, count: int, each: int, held_out: bool) -> None:
+    lines = date_lines(count, each, seed, held_out)
+    assert len(lines) == count
+    for english, japanese in lines:
+        assert [by_rule(date) for date in english.split("; ")] == japanese.split("；")
+        assert len(japanese.split("；")) == each
+    flat = [pair for line in lines for pair in zip(line[0].split("; "), line[1].split("；"))]
+    assert flat == dates(count * each, seed, held_out)
+
+
+# Names
+
+
+def test_country_names_are_what_cldr_says_in_plain_letters() -> None:
+    names = {held_out: country_names(held_out) for held_out in (False, True)}
+    for listed in names.values():
+        assert listed == sorted(set(listed))
+        assert all(re.fullmatch("[A-Za-z -]+", name) and name[0].isupper() for name in listed)
+    assert {"Allemagne", "Germany", "Alemania", "Japan", "Japon"} <= set(names[False]) | set(names[True])
+    assert not {"Europe", "World", "Latin America"} & (set(names[False]) | set(names[True])), "regions are no countries"
+    assert len(names[False]) > 5_000
+    assert 0.05 < len(names[True]) / len(names[False]) < 0.25
+
+
+def test_no_language_gives_away_the_name_of_a_held_out_country() -> None:
+    training = set(country_names())
+    held_out = {
+        code for code in Locale("en").territories if re.fullmatch("[A-Z]{2}", code) and tasks._is_held_out(code)
+    }
+    assert len(held_out) > 10
+    for language in ("en", "de", "es", "fr", "it", "nl", "sw"):
+        names = {code: name for code, name in Locale.parse(language).territories.items() if code in held_out}
+        others = {name for code, name in Locale.parse(language).territories.items() if code not in held_out}
+        assert not (set(names.values()) - others) & training
+    assert not training & set(country_names(held_out=True))
 
 
 # Vocabulary

@@ -14,8 +14,9 @@ import pytest
 import torch
 
 from minitfm.seq2seq import exact_match, greedy
-from minitfm.tasks import Vocabulary, dates
+from minitfm.tasks import dates
 from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.vocabulary import Vocabulary
 from minitfm.web import Attention, AttentionView, LiveTransformer
 from minitfm.web.pages import DATE_EXAMPLES, ELEMENTS, STATIC, bundle
 from minitfm.web.train import COMMAND

@@ -11,8 +11,9 @@ import torch
 
 from minitfm.fit import fit, shuffled
 from minitfm.seq2seq import exact_match, greedy, teacher_forcing_loss
-from minitfm.tasks import Vocabulary, dates
+from minitfm.tasks import dates
 from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.vocabulary import Vocabulary
 from minitfm.web.weights import pack, unpack
 
 FILE = Path(__file__).parent / "static" / "dates.safetensors"

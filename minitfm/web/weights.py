@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from minitfm.tasks import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.vocabulary import Vocabulary
 
 
 def pack(

@@ -11,8 +11,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minitfm.seq2seq import greedy
-from minitfm.tasks import BOS, EOS, SPECIAL, Vocabulary
 from minitfm.transformer import Transformer
+from minitfm.vocabulary import BOS, EOS, SPECIAL, Vocabulary
 from minitfm.web.pages import DATE_EXAMPLES, DATE_MODEL, DATE_PROMPT, attention_html, bundle, live_html
 from minitfm.web.weights import pack
 

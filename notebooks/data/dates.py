@@ -15,7 +15,8 @@ import torch
 from minitfm.fit import fit, shuffled
 from minitfm.results import append_row
 from minitfm.seq2seq import exact_match, greedy, teacher_forcing_loss
-from minitfm.tasks import Vocabulary, dates
+from minitfm.tasks import dates
+from minitfm.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
 
 TABLE = Path(__file__).with_suffix(".csv")

@@ -17,7 +17,8 @@ from torch import Tensor
 from minitfm.fit import fit, shuffled
 from minitfm.results import append_row
 from minitfm.seq2seq import greedy, teacher_forcing_loss
-from minitfm.tasks import Vocabulary, error_rates, pronunciations
+from minitfm.tasks import error_rates, pronunciations
+from minitfm.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
 
 TABLE = Path(__file__).with_suffix(".csv")

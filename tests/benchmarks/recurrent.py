@@ -2,7 +2,7 @@
 
 Forward and backward at the same sizes on the same input, turn by turn, so that whatever else the machine does meets
 both. A ratio of 1.5 means that ours takes one and a half times as long. Beside the clock stands the processor's time,
-which other work on the machine disturbs less.
+which other work on the machine disturbs less. `loop` is the definition, step by step; `fast` is ``fast=True``.
 
 ``torch.nn.LSTM`` computes its products with oneDNN, everything else with MKL, which is about half as fast on AMD's
 processors: ``--precision medium`` has oneDNN compute all of them, and so compares the networks rather than the two.
@@ -56,10 +56,11 @@ def main() -> None:
         return pad_packed_sequence(model(packed)[0], batch_first=True)[0]
 
     print(f"{vars(options)}, torch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
-    print("             ours, ms  torch, ms  ratio of least  median ratio")
-    for ours, theirs in ((RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU)):
+    print("                  ours, ms  torch, ms  ratio of least  median ratio")
+    kinds = ((RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU))
+    for ours, theirs, fast in ((*kind, fast) for kind in kinds for fast in (False, True)):
         size = (options.width, options.width, options.layers)
-        first = ours(*size, bidirectional=options.bidirectional)
+        first = ours(*size, bidirectional=options.bidirectional, fast=fast)
         second = theirs(*size, bidirectional=options.bidirectional, batch_first=True)
         rounds = [
             (*seconds(lambda model=first: model(x, mask)[0]), *seconds(lambda model=second: call_torch(model)))
@@ -69,7 +70,8 @@ def main() -> None:
             pairs = [(times[offset], times[offset + 2]) for times in rounds[1:]]  # the first round warms up
             a, b = (min(column) for column in zip(*pairs))
             middle = median(mine / other for mine, other in pairs)
-            print(f"{ours.__name__:5}{clock:>5}{1000 * a:11.0f}{1000 * b:11.0f}{a / b:16.2f}{middle:14.2f}")
+            name = f"{ours.__name__:5}{'fast' if fast else 'loop'}"
+            print(f"{name:9}{clock:>6}{1000 * a:11.0f}{1000 * b:11.0f}{a / b:16.2f}{middle:14.2f}")
     print(f"load {os.getloadavg()[0]:.1f}")
 
 
