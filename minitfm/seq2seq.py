@@ -171,8 +171,14 @@ class Seq2Seq(nn.Module):
             source: token ids, padded.
             target: token ids from <bos> on, padded; position i predicts what stands at i + 1.
         """
+        return self.generator(self.features(source, target))
+
+    def features(
+        self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target d_hidden"]:
+        """What ``forward`` gives to the generator: the decoder's output at each target token."""
         output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, self.start(source))
-        return self.generator(output)
+        return output
 
     def step(self, token: Int[Tensor, " batch"], state: Any) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
         """Read one token and predict the next (for ``greedy``)."""

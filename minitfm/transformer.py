@@ -223,6 +223,17 @@ class Transformer(nn.Module):
         mask = padding_mask(source, self.config.pad)
         return self.encoder(self.embed(source, self.source_embedding, self.source_positions), mask), mask
 
+    def read_target(
+        self,
+        target: Int[Tensor, "batch target"],
+        memory: Float[Tensor, "batch source d_model"],
+        memory_mask: Bool[Tensor, "batch 1 source"],
+    ) -> Float[Tensor, "batch target d_model"]:
+        """Read the target so far and look at the source: what the generator makes logits of."""
+        mask = causal_mask(target.shape[1], device=target.device) & padding_mask(target, self.config.pad)
+        x = self.embed(target, self.target_embedding, self.target_positions)
+        return self.decoder(x, memory, mask, memory_mask)
+
     def decode(
         self,
         target: Int[Tensor, "batch target"],
@@ -230,9 +241,13 @@ class Transformer(nn.Module):
         memory_mask: Bool[Tensor, "batch 1 source"],
     ) -> Float[Tensor, "batch target vocabulary"]:
         """The logits of the token after each target token."""
-        mask = causal_mask(target.shape[1], device=target.device) & padding_mask(target, self.config.pad)
-        x = self.embed(target, self.target_embedding, self.target_positions)
-        return self.generator(self.decoder(x, memory, mask, memory_mask))
+        return self.generator(self.read_target(target, memory, memory_mask))
+
+    def features(
+        self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target d_model"]:
+        """What ``forward`` gives to the generator, for a loss that computes the logits by itself (chapter 11)."""
+        return self.read_target(target, *self.encode(source))
 
     def forward(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
