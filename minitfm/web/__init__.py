@@ -1,21 +1,21 @@
-"""The live pages: a Transformer that runs in the reader's browser, and views of its attention.
+"""The live pages: a Transformer that runs in the reader's browser, and views of its attention and of many figures.
 
-``AttentionView`` and ``LiveTransformer`` are widgets for the notebook. Their modules in ``static`` need no kernel, so
-the site (through ``minitfm.web.sphinx``) shows the same.
+``AttentionView``, ``LiveTransformer`` and ``Frames`` are widgets for the notebook. Their modules in ``static`` need no
+kernel, so the site (through ``minitfm.web.sphinx``) shows the same.
 """
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from minitfm.web.frames import Frames
     from minitfm.web.widgets import Attention, AttentionView, LiveTransformer
 
-__all__ = ["Attention", "AttentionView", "LiveTransformer"]
+__all__ = ["Attention", "AttentionView", "Frames", "LiveTransformer"]
 
 
 def __getattr__(name: str) -> Any:
     """Import the widgets when they are used: the site's builds need neither torch nor anywidget."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from minitfm.web import widgets
-
-    return getattr(widgets, name)
+    return getattr(import_module(f"minitfm.web.{'frames' if name == 'Frames' else 'widgets'}"), name)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 STATIC = Path(__file__).parent / "static"
-ELEMENTS = {"minitfm-attention": "attention-view.js", "minitfm-live": "live.js"}
+ELEMENTS = {"minitfm-attention": "attention-view.js", "minitfm-live": "live.js", "minitfm-frames": "frames.js"}
 DATE_MODEL = "dates.safetensors"
 DATE_PROMPT = "A date in English"
 DATE_EXAMPLES = ("4 March 2025", "Saturday, 14 October 2017", "Oct 3, 1987", "1999/12/31", "Sun, 01 Feb 2048")

@@ -565,6 +565,7 @@ if (globalThis.customElements && !customElements.get("minitfm-attention")) {
 export default {
   render({ model, el }) {
     const view = document.createElement("minitfm-attention");
+    view.dataset.lmSuppressShortcuts = true; // JupyterLab would take the arrow keys for its own
     const takeData = () => (view.data = model.get("data"));
     const takeSelection = () => Object.keys(model.get("selection")).length && (view.selection = model.get("selection"));
     view.addEventListener("selection", ({ detail }) => {

@@ -129,6 +129,11 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   constructor() {
     super();
     this.attachShadow({ mode: "open" }).innerHTML = MARKUP;
+    this.#$("input").addEventListener("keydown", (event) => {
+      if (event.key !== "Enter" || event.isComposing) return;
+      event.preventDefault(); // JupyterLab cancels the line break that would send the form
+      this.#$("form").requestSubmit();
+    });
     this.#$("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.translate(this.#$("input").value);
@@ -318,6 +323,7 @@ if (globalThis.customElements && !customElements.get("minitfm-live")) customElem
 export default {
   render({ model, el }) {
     const live = document.createElement("minitfm-live");
+    live.dataset.lmSuppressShortcuts = true; // JupyterLab would take the arrow keys for its own
     const takeFile = () => {
       const { buffer, byteOffset, byteLength } = model.get("file");
       live.file = buffer.slice(byteOffset, byteOffset + byteLength);
