@@ -6,6 +6,257 @@ Each text defines the answer last; it may use torch, F, nn, math and what its ex
 
 RIGHT: dict[str, list[str]] = {}
 
+RIGHT["rnn_step"] = [
+    """def f(x, h, w, b, u):
+    return torch.tanh(F.linear(x, w, b) + F.linear(h, u))""",
+    # both sides in one product
+    """def f(x, h, w, b, u):
+    return (torch.cat([h, x], dim=1) @ torch.cat([u, w], dim=1).mT + b).tanh()""",
+    # einsum, other names
+    """def cell(inp, state, W, bias, U):
+    return torch.tanh(torch.einsum("bi,hi->bh", inp, W) + torch.einsum("bj,hj->bh", state, U) + bias)""",
+    # sequence by sequence, with columns as in the equation
+    """def f(x, h, w, b, u):
+    return torch.stack([torch.tanh(w @ x_i + b + u @ h_i) for x_i, h_i in zip(x, h)])""",
+    # tanh by hand
+    """def f(x, h, w, b, u):
+    s = torch.addmm(b, x, w.t()) + (u @ h.t()).t()
+    return 2 * torch.sigmoid(2 * s) - 1""",
+    """def f(x, h, w, b, u):
+    return torch.rnn_tanh_cell(x, h, w, u, b, torch.zeros_like(b))""",
+]
+
+RIGHT["rnn_inside"] = RIGHT["rnn_step"]
+
+RIGHT["rnn"] = [
+    # the inputs' side at once, a slice in the loop
+    """def f(x, w, b, u, h=None):
+    if h is None:
+        h = torch.zeros(x.shape[0], u.shape[0], dtype=x.dtype)
+    s = F.linear(x, w, b)
+    out = []
+    for t in range(x.shape[1]):
+        h = torch.tanh(s[:, t] + F.linear(h, u))
+        out.append(h)
+    return torch.stack(out, 1), h""",
+    # the last state read off the output
+    """def f(x, w, b, u, start=None):
+    h, states = start, []
+    for x_t in x.transpose(0, 1):
+        s = torch.einsum("hi,bi->bh", w, x_t) + b
+        h = torch.tanh(s if h is None else s + torch.einsum("hj,bj->bh", u, h))
+        states.append(h.unsqueeze(1))
+    states = torch.cat(states, dim=1)
+    return states, states[:, -1]""",
+    # a list instead of a tuple; one sequence after the other, each from its own state
+    """def f(x, w, b, u, h=None):
+    outputs, lasts = [], []
+    for i, sequence in enumerate(x):
+        state = torch.zeros_like(b) if h is None else h[i]
+        rows = []
+        for token in sequence:
+            state = torch.tanh(w @ token + b + u @ state)
+            rows.append(state)
+        outputs.append(torch.stack(rows))
+        lasts.append(state)
+    return [torch.stack(outputs), torch.stack(lasts)]""",
+    # torch's own, its second bias zero
+    """def f(x, w, b, u, h=None):
+    h = x.new_zeros(1, len(x), len(b)) if h is None else h[None]
+    out, last = torch.rnn_tanh(x, h, (w, u, b, torch.zeros_like(b)), True, 1, 0.0, False, False, True)
+    return out, last[0]""",
+    # recursion, into an empty output
+    """def f(x, w, b, u, h=None):
+    h = x.new_zeros(x.size(0), b.numel()) if h is None else h
+    out = x.new_empty(x.size(0), x.size(1), b.numel())
+    for t in range(x.size(1)):
+        h = (x[:, t].matmul(w.T) + h.matmul(u.T)).add(b).tanh()
+        out[:, t] = h
+    return out, h""",
+]
+
+RIGHT["perplexity"] = [
+    """def f(logits, target, pad=0):
+    real = target != pad
+    return F.cross_entropy(logits[real], target[real]).exp()""",
+    """def f(logits, target, pad=0):
+    logp = logits.log_softmax(-1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    real = target != pad
+    return torch.exp(-(logp * real).sum() / real.sum())""",
+    """def f(z, y, p=0):
+    return math.e ** nn.CrossEntropyLoss(ignore_index=p)(z.permute(0, 2, 1), y)""",
+    """def f(logits, target, pad=0):
+    losses = []
+    for row, wanted in zip(logits.softmax(-1), target):
+        losses += [-torch.log2(probabilities[int(c)]) for probabilities, c in zip(row, wanted) if c != pad]
+    return 2 ** torch.stack(losses).mean()""",
+    """def f(logits, target, pad=0):
+    p = logits.softmax(-1)[torch.arange(len(target))[:, None], torch.arange(target.shape[1]), target]
+    kept = p[target != pad]
+    return kept.log().sum().div(-len(kept)).exp()""",
+]
+
+RIGHT["step_jacobian"] = [
+    """def f(h, u):
+    return torch.diag_embed(1 - h * h) @ u""",
+    """def f(h, u):
+    return torch.einsum("bi,ij->bij", 1 - h.square(), u)""",
+    """def f(new, U):
+    return torch.stack([torch.stack([(1 - y**2) * row for y, row in zip(state, U)]) for state in new])""",
+    """def f(h, u):
+    return ((1 + h) * (1 - h))[:, :, None].expand(-1, -1, u.shape[1]) * u[None]""",
+    """def f(h, u):
+    slope = torch.cosh(torch.atanh(h)) ** -2
+    return (u.T * slope.unsqueeze(1)).transpose(1, 2)""",
+]
+
+RIGHT["sample"] = [
+    """def f(logits, temperature, u):
+    return torch.searchsorted((logits / temperature).softmax(-1).cumsum(-1), u[:, None]).squeeze(1)""",
+    """def f(logits, temperature, u):
+    ends = torch.softmax(logits / temperature, dim=1).cumsum(1)
+    return (ends >= u[:, None]).int().argmax(1)""",
+    """def f(z, t, u):
+    out = []
+    for row, r in zip(z, u):
+        p = torch.softmax(row / t, 0)
+        k, total = 0, p[0]
+        while total < r:
+            k += 1
+            total = total + p[k]
+        out.append(k)
+    return torch.tensor(out)""",
+    """def f(logits, temperature, u):
+    e = ((logits - logits.amax(1, keepdim=True)) / temperature).exp()
+    ends = (e / e.sum(1, keepdim=True)) @ torch.ones(e.shape[1], e.shape[1], dtype=e.dtype).triu()
+    return ends.lt(u.unsqueeze(-1)).sum(dim=1)""",
+    """def f(logits, temperature, u):
+    ends = F.softmax(logits.div(temperature), -1).cumsum(-1)
+    passed = u.view(-1, 1).expand_as(ends) > ends
+    return torch.count_nonzero(passed, dim=-1)""",
+]
+
+RIGHT["lstm_step"] = [
+    # a sum at a time
+    """def f(x, h, c, w, b, u):
+    d = h.shape[1]
+    sums = [F.linear(x, w[k * d : (k + 1) * d], b[k * d : (k + 1) * d]) + F.linear(h, u[k * d : (k + 1) * d]) for k in range(4)]
+    i, f, g, o = torch.sigmoid(sums[0]), torch.sigmoid(sums[1]), torch.tanh(sums[2]), torch.sigmoid(sums[3])
+    new = f * c + i * g
+    return o * torch.tanh(new), new""",
+    # einsum and unflatten
+    """def f(x, h, c, W, b, U):
+    s = (torch.einsum("bi,gi->bg", x, W) + b + torch.einsum("bj,gj->bg", h, U)).unflatten(1, (4, -1))
+    i, f, o = s[:, [0, 1, 3]].sigmoid().unbind(1)
+    c = torch.addcmul(f * c, i, s[:, 2].tanh())
+    return [o * c.tanh(), c]""",
+    """def f(x, h, c, w, b, u):
+    return torch.lstm_cell(x, (h, c), w, u, b, torch.zeros_like(b))""",
+    """def f(x, h, c, w, b, u):
+    d = c.size(-1)
+    s = torch.cat((x, h), -1) @ torch.cat((w, u), -1).T + b
+    gates = 1 / (1 + torch.exp(-s))
+    memory = gates[:, d : 2 * d] * c + gates[:, :d] * torch.tanh(s[:, 2 * d : 3 * d])
+    return gates[:, 3 * d :] * torch.tanh(memory), memory""",
+    # sequence by sequence
+    """def f(x, h, c, w, b, u):
+    hs, cs = [], []
+    for x_i, h_i, c_i in zip(x, h, c):
+        i, f, g, o = (w @ x_i + b + u @ h_i).view(4, -1)
+        cs.append(f.sigmoid() * c_i + i.sigmoid() * g.tanh())
+        hs.append(o.sigmoid() * cs[-1].tanh())
+    return torch.stack(hs), torch.stack(cs)""",
+]
+
+RIGHT["lstm_inside"] = RIGHT["lstm_step"]
+
+RIGHT["gru_step"] = [
+    """def f(x, h, w, b, u, b2):
+    return torch.gru_cell(x, h, w, u, b, torch.cat([torch.zeros_like(b2), torch.zeros_like(b2), b2]))""",
+    # a sum at a time
+    """def f(x, h, w, b, u, b_candidate):
+    (w_r, w_z, w_n), (b_r, b_z, b_n), (u_r, u_z, u_n) = w.chunk(3), b.chunk(3), u.chunk(3)
+    r = torch.sigmoid(F.linear(x, w_r, b_r) + F.linear(h, u_r))
+    z = torch.sigmoid(F.linear(x, w_z, b_z) + F.linear(h, u_z))
+    n = torch.tanh(F.linear(x, w_n, b_n) + r * F.linear(h, u_n, b_candidate))
+    return n + z * (h - n)""",
+    """def f(x, h, w, b, u, extra):
+    s = (torch.einsum("bi,gi->bg", x, w) + b).unflatten(1, (3, -1))
+    t = torch.einsum("bj,gj->bg", h, u).unflatten(1, (3, -1))
+    r, z = (s + t)[:, :2].sigmoid().unbind(1)
+    n = torch.tanh(s[:, 2] + r * t[:, 2] + r * extra)
+    return torch.lerp(n, h, z)""",
+    """def f(x, h, w, b, u, b_candidate):
+    rows = []
+    for x_i, h_i in zip(x, h):
+        r_x, z_x, n_x = (w @ x_i + b).view(3, -1)
+        r_h, z_h, n_h = (u @ h_i).view(3, -1)
+        keep = 1 / (1 + torch.exp(-z_x - z_h))
+        new = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * (n_h + b_candidate))
+        rows.append((1 - keep) * new + keep * h_i)
+    return torch.stack(rows)""",
+    """def f(x, h, w, b, u, b_candidate):
+    d = h.shape[-1]
+    gates = torch.sigmoid(x @ w[: 2 * d].T + b[: 2 * d] + h @ u[: 2 * d].T)
+    n = (x @ w[2 * d :].T + b[2 * d :] + gates[:, :d] * (h @ u[2 * d :].T + b_candidate)).tanh()
+    return gates[:, d:] * h + n - gates[:, d:] * n""",
+]
+
+RIGHT["lstm"] = [
+    # arithmetic with the mask
+    """def f(step, x, h, c, mask):
+    out = []
+    for t in range(x.shape[1]):
+        m = mask[:, t, None].to(x.dtype)
+        h_new, c_new = step(x[:, t], h, c)
+        h, c = m * h_new + (1 - m) * h, m * c_new + (1 - m) * c
+        out.append(m * h)
+    return torch.stack(out, 1), h, c""",
+    # zeros at the end, for all at once
+    """def f(step, x, h, c, mask):
+    states = []
+    for token, real in zip(x.transpose(0, 1), mask.T):
+        new = step(token, h, c)
+        h, c = (torch.where(real[:, None], n, old) for n, old in zip(new, (h, c)))
+        states.append(h)
+    return torch.stack(states, 1).masked_fill(~mask.unsqueeze(-1), 0), h, c""",
+    # one sequence after the other, its real tokens alone
+    """def f(step, x, h, c, mask):
+    outputs, hs, cs = [], [], []
+    for i in range(len(x)):
+        h_i, c_i = h[i : i + 1], c[i : i + 1]
+        rows = []
+        for t in range(x.shape[1]):
+            if mask[i, t]:
+                h_i, c_i = step(x[i : i + 1, t], h_i, c_i)
+                rows.append(h_i)
+            else:
+                rows.append(torch.zeros_like(h_i))
+        outputs.append(torch.stack(rows, 1))
+        hs.append(h_i)
+        cs.append(c_i)
+    return torch.cat(outputs), torch.cat(hs), torch.cat(cs)""",
+    # only the rows that are real step
+    """def f(step, x, h, c, mask):
+    out = []
+    for t in range(x.shape[1]):
+        real = mask[:, t].nonzero().squeeze(1)
+        if len(real):
+            h_real, c_real = step(x[real, t], h[real], c[real])
+            h, c = h.index_copy(0, real, h_real), c.index_copy(0, real, c_real)
+        out.append(h * mask[:, t : t + 1])
+    return torch.stack(out, dim=1), h, c""",
+    """def f(step, x, h, c, mask):
+    hidden = padding = ~mask[..., None]
+    output = torch.zeros(*x.shape[:2], h.shape[1], dtype=h.dtype)
+    for t, token in enumerate(x.unbind(1)):
+        pair = step(token, h, c)
+        h = pair[0].masked_fill(padding[:, t], 0) + h.masked_fill(~padding[:, t], 0)
+        c = pair[1].masked_fill(padding[:, t], 0) + c.masked_fill(~padding[:, t], 0)
+        output[:, t] = h.masked_fill(hidden[:, t], 0)
+    return output, h, c""",
+]
+
 RIGHT["attention_weights"] = [
     # loops
     """def weights(query, key, mask=None):
@@ -432,6 +683,175 @@ RIGHT["embed"] = [
     return positions(x)""",
 ]
 
+RIGHT["shift"] = [
+    """def f(target):
+    return target[:, :-1], target[:, 1:]""",
+    """def f(rows):
+    n = rows.shape[1] - 1
+    return [rows.narrow(1, 0, n), rows.narrow(1, 1, n)]""",
+    """def f(target):
+    read = torch.stack([torch.stack(list(row[:-1])) for row in target])
+    predict = torch.tensor([row[1:] for row in target.tolist()])
+    return read, predict""",
+    """def f(target):
+    columns = target.unbind(1)
+    return torch.stack(columns[:-1], 1), torch.stack(columns[1:], 1)""",
+    """def f(target):
+    return target.roll(1, 1)[:, 1:].clone(), target.roll(-1, 1)[:, :-1].clone()""",
+]
+
+RIGHT["last_state"] = [
+    """def f(output, mask):
+    last = mask.long().sum(1) - 1
+    return output.gather(1, last.view(-1, 1, 1).expand(-1, 1, output.shape[2])).squeeze(1)""",
+    """def f(states, real):
+    return torch.stack([states[b, int(real[b].sum()) - 1] for b in range(len(states))])""",
+    """def f(output, mask):
+    state = output[:, 0]
+    for t in range(1, output.shape[1]):
+        state = torch.where(mask[:, t, None], output[:, t], state)
+    return state""",
+    """def f(output, mask):
+    last = F.one_hot(mask.sum(1) - 1, mask.shape[1]).to(output.dtype)
+    return torch.einsum("bt,btd->bd", last, output)""",
+    """def f(output, mask):
+    last = (torch.arange(mask.shape[1]) * mask).argmax(1)
+    return output.clone()[range(len(last)), last]""",
+    """def f(output, mask):
+    ends = mask & ~F.pad(mask, (0, 1))[:, 1:]
+    return output[ends]""",
+]
+
+RIGHT["masked_loss"] = [
+    """def f(logits, target, pad=0):
+    return F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad)""",
+    """def f(x, y, p=0):
+    real = y != p
+    return nn.CrossEntropyLoss()(x[real], y[real])""",
+    """def f(logits, target, pad=0):
+    losses = []
+    for row, true in zip(logits, target):
+        for scores, token in zip(row, true):
+            if token != pad:
+                losses.append(scores.logsumexp(0) - scores[token])
+    return torch.stack(losses).mean()""",
+    """def f(logits, target, pad=0):
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    real = (target != pad).flatten().to(loss.dtype)
+    return (loss * real).sum() / real.sum()""",
+    """def f(logits, target, pad=0):
+    top = logits.amax(-1, keepdim=True)
+    log_p = logits - top - (logits - top).exp().sum(-1, keepdim=True).log()
+    one_hot = F.one_hot(target, logits.shape[-1]).to(logits.dtype) * (target != pad).unsqueeze(-1)
+    return -(log_p * one_hot).sum() / one_hot.sum()""",
+]
+
+RIGHT["exact_rows"] = [
+    """def f(written, target, eos=2):
+    def cut(row):
+        row = row.tolist()
+        return row[: row.index(eos) + 1] if eos in row else row
+    return torch.tensor([cut(a) == cut(b) for a, b in zip(written, target)])""",
+    """def f(written, target, eos=2):
+    width = max(written.shape[1], target.shape[1])
+    a, b = (F.pad(x, (0, width - x.shape[1]), value=-1) for x in (written, target))
+    ended = (b == eos).cumsum(1) - (b == eos).long() > 0
+    return ((a == b) | ended).all(1)""",
+    """def f(out, true, end=2):
+    right = torch.zeros(len(out), dtype=torch.bool)
+    for i in range(len(out)):
+        for j in range(true.shape[1]):
+            if j >= out.shape[1] or out[i, j] != true[i, j]:
+                break
+            if true[i, j] == end:
+                right[i] = True
+                break
+    return right""",
+    """def f(written, target, eos=2):
+    width = min(written.shape[1], target.shape[1])
+    same = (written[:, :width] == target[:, :width]).long().cumprod(1).bool()
+    return (same & (target[:, :width] == eos)).any(1)""",
+    """import numpy as np
+def f(written, target, eos=2):
+    strings = [[" ".join(map(str, row)) + " " for row in rows.tolist()] for rows in (written, target)]
+    ends = [" ".join(map(str, row[: row.index(eos) + 1])) + " " for row in target.tolist()]
+    return torch.from_numpy(np.array([a.startswith(b) for a, b in zip(strings[0], ends)]))""",
+]
+
+RIGHT["unroll"] = [
+    """def f(model, source, target, forced):
+    if forced:
+        return model(source, target[:, :-1]).argmax(-1)
+    tokens, state = [target[:, 0]], model.start(source)
+    while len(tokens) < target.shape[1]:
+        logits, state = model.step(tokens[-1], state)
+        tokens.append(logits.argmax(dim=1))
+    return torch.stack(tokens[1:], dim=1)""",
+    """def f(model, source, target, forced):
+    state = model.start(source)
+    out = torch.zeros_like(target)
+    out[:, 0] = 1
+    for i in range(target.shape[1] - 1):
+        read = target[:, i] if forced else out[:, i]
+        logits, state = model.step(read, state)
+        out[:, i + 1] = logits.max(-1).indices
+    return out[:, 1:]""",
+    """def f(m, s, t, truth):
+    state, columns = m.start(s), []
+    for column in t[:, :-1].unbind(1):
+        if truth or not columns:
+            token = column
+        logits, state = m.step(token, state)
+        token = logits.softmax(-1).argmax(-1)
+        columns.append(token[:, None])
+    return torch.cat(columns, -1)""",
+    """def f(model, source, target, forced):
+    rows = []
+    for one, true in zip(source.split(1), target.split(1)):
+        state, token, row = model.start(one), torch.tensor([1]), []
+        for due in true[0, 1:]:
+            logits, state = model.step(token, state)
+            row.append(int(logits.argmax()))
+            token = due.view(1) if forced else torch.tensor([row[-1]])
+        rows.append(row)
+    return torch.tensor(rows)""",
+    """def f(model, source, target, forced):
+    written = target[:, :1]
+    for i in range(1, target.shape[1]):
+        read = target[:, :i] if forced else written
+        written = torch.cat([written, model(source, read)[:, -1:].argmax(-1)], dim=1)
+    return written[:, 1:]""",
+]
+
+RIGHT["source_vector"] = [
+    """def f(model, source):
+    _, state = model.encoder(model.source_embedding(source), source.ne(model.pad))
+    return torch.cat([part.flatten(1) for part in state], -1)""",
+    """def f(m, tokens):
+    x = F.embedding(tokens, m.source_embedding.weight)
+    _, (h, c) = m.encoder(x, ~(tokens == m.pad))
+    return torch.stack([h, c], dim=1).flatten(1)""",
+    """def f(model, source):
+    vectors = []
+    for row in source:
+        real = row[row != model.pad]
+        _, (h, c) = model.encoder(model.source_embedding(real)[None])
+        vectors.append(torch.cat([h.reshape(-1), c.reshape(-1)]))
+    return torch.stack(vectors)""",
+    """def f(model, source):
+    mask = source != model.pad
+    _, (h, c) = model.encoder.forward(model.source_embedding(source), mask=mask)
+    return torch.hstack([*h.unbind(1), *c.unbind(1)])""",
+    """def f(model, source):
+    x, mask = model.source_embedding(source), source != model.pad
+    h = c = x.new_zeros(len(x), model.encoder.layers, x.shape[2])
+    for t in range(x.shape[1]):
+        _, (new_h, new_c) = model.encoder(x[:, t : t + 1], None, (h, c))
+        real = mask[:, t, None, None]
+        h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
+    return torch.cat([h, c], dim=1).flatten(1)""",
+]
+
 RIGHT["teacher_forcing_loss"] = [
     """def f(model, source, target, pad=0):
     logits = model(source, target[:, :-1])
@@ -636,6 +1056,9 @@ RIGHT["greedy"] = [
 ]
 
 RIGHT_ANSWERS = {
+    "rnn_parameters": ["7_614", "7614.0", "torch.tensor(7614)", "30 * 16 + 64 * 81 + 30 * 65", "np.int64(7614)"],
+    "half_life": ["15", "15.0", "torch.tensor(15)", "np.ceil(np.log(0.5) / np.log(1 / (1 + np.exp(-3))))"],
+    "lstm_parameters": ["24_832", "torch.tensor(24832)", "np.int64(24832)", "4 * 64 * (32 + 64 + 1)"],
     "parameters": [
         "63_045_632",
         "63045632.0",

@@ -2,8 +2,38 @@
 
 TRANSPOSE = "transposing two axes is the same whichever is named first"
 NEGATIVE = "the same axis, counted from the end"
+LIKE = "inputs and weights have one type and device, and only those are taken from it"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "rnn": {
+        "x -> w": LIKE,
+        "x -> b": LIKE,
+        "x -> u": LIKE,
+        "b -> w": "w has as many rows as b has numbers, d_hidden",
+        "b -> u": "u has as many rows as b has numbers, d_hidden",
+    },
+    "sample": {
+        "-1 -> 1": NEGATIVE,
+        "1 -> -1": NEGATIVE,
+        "-1 -> 1 (#2)": NEGATIVE,
+        "1 -> -1 (#2)": NEGATIVE,
+        "ends < u.unsqueeze(1) -> ends <= u.unsqueeze(1)": (
+            "it differs only where a drawn u equals an end to the last bit, which does not happen"
+        ),
+        "1 -> -1 (#3)": NEGATIVE,
+        "-1 -> 1 (#3)": NEGATIVE,
+        "1 -> -1 (#4)": NEGATIVE,
+    },
+    "lstm_step": {
+        "1 -> -1": NEGATIVE,
+    },
+    "gru_step": {
+        "1 -> -1": NEGATIVE,
+        "1 -> -1 (#2)": NEGATIVE,
+    },
+    "lstm": {
+        "h -> new_h (#3)": "where the token is real, h has just become new_h; elsewhere zero is taken",
+    },
     "attention_weights": {
         "query -> key": "d_k is the width of queries and keys alike",
         "key.transpose(-2, -1) -> key.transpose(-1, -2)": TRANSPOSE,
@@ -43,6 +73,32 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "2 -> -2": NEGATIVE,
         "0::2 -> ::2": "a slice starts at 0 unless told",
         "0::2 -> ::2 (#2)": "a slice starts at 0 unless told",
+    },
+    "last_state": {
+        "1 -> -1": NEGATIVE,
+        "output -> mask (#2)": "there are as many masks as sentences",
+        "output -> last (#2)": "there is one last column for each sentence",
+    },
+    "masked_loss": {
+        "log_probability.gather(-1, target.unsque … 1)).squeeze(-1) -> "
+        "log_probability.gather(-1, target.unsqueeze(-1))": (
+            "the real tokens are picked from the first two axes; a third one of size 1 leaves their mean as it is"
+        ),
+        "log_probability.gather(-1, target.unsque … 1)).squeeze(-1) -> "
+        "log_probability.gather(-1, target.unsqueeze(-1)).squeeze()": "no other axis has the size 1",
+        "-1 -> 1 (#4)": "squeeze(1) leaves the last axis, of size 1, and so the mean as it is",
+        "1 -> 2 (#4)": "squeeze(-2) leaves the last axis, of size 1, and so the mean as it is",
+        "1 -> 0 (#4)": "squeeze(0) leaves the last axis, of size 1, and so the mean as it is",
+        "1 -> -1 (#4)": "squeeze(1) leaves the last axis, of size 1, and so the mean as it is",
+    },
+    "unroll": {
+        "1 -> -1 (#2)": NEGATIVE,
+        "-1 -> 1": NEGATIVE,
+        "1 -> -1 (#3)": NEGATIVE,
+        "1 -> -1 (#5)": NEGATIVE,
+    },
+    "source_vector": {
+        "1 -> -1 (#3)": NEGATIVE,
     },
     "layer_norm": {
         "x - mean -> mean - x": "the distance is squared",

@@ -28,14 +28,29 @@ from minitfm.exercises.answer import Answer
 from minitfm.exercises.compare import same
 from minitfm.exercises.draw import Case, Draw
 from minitfm.exercises.engine import Exercise, Mistake, Task
+from minitfm.exercises.plug import plugged
 from minitfm.exercises.source import build, patched
+from minitfm.fit import fit, shuffled
+from minitfm.seq2seq import Seq2Seq, exact_match, teacher_forcing_loss
+from minitfm.tasks import dates
+from minitfm.vocabulary import Vocabulary
 from tests.exercise_answers import RIGHT, RIGHT_ANSWERS
 from tests.exercise_mutants import mutants
 from tests.exercise_survivors import EQUIVALENT
 
 CHAPTERS = {
     name: importlib.import_module(f"minitfm.exercises.{name}")
-    for name in ("attention", "self_attention", "multi_head", "positions", "layers", "transformer")
+    for name in (
+        "rnn",
+        "lstm",
+        "seq2seq",
+        "attention",
+        "self_attention",
+        "multi_head",
+        "positions",
+        "layers",
+        "transformer",
+    )
 }
 TASKS: dict[str, Task] = {
     task.name: task
@@ -313,6 +328,11 @@ def late_overwriting(q, k, m=None):
     return weights
 
 
+def on_whole_numbers(q: torch.Tensor, k: torch.Tensor, m: torch.Tensor | None = None) -> torch.Tensor:
+    """For which torch raises the very exception that a blank stub raises."""
+    return (q.long() @ k.long().mT).log_softmax(-1)
+
+
 CLUMSY = [
     (3, "an int"),
     ("softmax", "a str"),
@@ -337,6 +357,7 @@ CLUMSY = [
     (recursive, "calls itself without end"),
     (overwriting, "overwrites its input `query`"),
     (raising, "`return q @ k`"),
+    (on_whole_numbers, "not implemented for 'Long'"),
     (leaving, "`SystemExit`"),
     (random_weights, "Something in it is random"),
     (undifferentiable, "no gradient reaches"),
@@ -486,6 +507,31 @@ def test_a_wrong_plain_answer_gets_a_sentence(name: str, answer: Any, words: str
     assert UNCHECKABLE not in result.message
 
 
+def lstm_step_with(change: Callable[[torch.Tensor, torch.Tensor], Any]) -> Callable[..., Any]:
+    return lambda x, h, c, w, b, u: change(*CODE["lstm_step"].implementation()(x, h, c, w, b, u))
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda h, c: (h, c + torch.arange(c.shape[1])), "With plain numbers (`c`): Batch 0, d_hidden 1 is"),
+        (lambda h, c: (h, c[:, :1]), "(`c`): The shape should be (batch, d_hidden)"),
+        (lambda h, c: (h.abs(), c), "Right already: gradients (`c`), in float32 (`c`)"),
+        (lambda h, c: (h, c, c), "It should return `h` and `c`, in this order; it returned 3 things."),
+        (lambda h, c: (h,), "it returned 1 thing."),
+        (lambda h, c: c, "Your function returns one tensor."),
+        (lambda h, c: (h, 3.0), "each of them a tensor; its `c` is a float"),
+        (lambda h, c: print(end=""), "it returned None (is there a `return`?)"),
+        (lambda h, c: {"h": h, "c": c}, "it returned a dict"),
+    ],
+)
+def test_of_several_results_the_wrong_one_is_named(change: Callable[[torch.Tensor, torch.Tensor], Any], words: str):
+    result = CODE["lstm_step"].check(lstm_step_with(change))
+    assert not result.passed
+    assert words in result.message
+    assert UNCHECKABLE not in result.message
+
+
 class Odd(BaseException):
     """No Exception, and without words."""
 
@@ -548,7 +594,8 @@ def callables(draw: st.DrawFn) -> Any:
 
 
 @pytest.mark.parametrize(
-    "name", ["scaled_dot_product", "multi_head", "padding_mask", "greedy", "parameters", "placement"]
+    "name",
+    ["rnn", "rnn_inside", "scaled_dot_product", "multi_head", "padding_mask", "greedy", "parameters", "placement"],
 )
 @given(callables())
 def test_whatever_is_checked_no_exception_escapes_and_nothing_wrong_passes(name: str, answer: Any):
@@ -605,10 +652,62 @@ def test_an_instructor_can_grade_in_a_loop():
     assert passed == {"Ada": True, "Ben": False}
 
 
+# The learner's own parts in the model of chapter 3
+
+
+def losses_on_dates(loss: Callable[..., torch.Tensor] = teacher_forcing_loss, **options: Any) -> list[float]:
+    pairs = dates(64, seed=0)
+    vocabulary = Vocabulary.of(text for pair in pairs for text in pair)
+    source = vocabulary.encode([english for english, _ in pairs])
+    target = vocabulary.encode([japanese for _, japanese in pairs], bos=True, eos=True)
+    torch.manual_seed(0)
+    model = Seq2Seq(len(vocabulary), 16, **options)
+    return fit(model, loss, shuffled(source, target, batch=16, seed=0), 4, progress=False).loss
+
+
+@pytest.mark.parametrize("options", [{}, {"layers": 2}, {"d_vector": 5}, {"fast": True}], ids=repr)
+def test_the_encoder_decoder_trains_with_the_learners_encoder(options: dict[str, Any]):
+    task, own = CODE["source_vector"], Seq2Seq.encode
+    right = losses_on_dates(**options)
+    assert right[-1] < right[0]
+    with plugged(encode=task.implementation()):
+        assert losses_on_dates(**options) == pytest.approx(right, abs=1e-4)
+    for name in ("padding read", "mask inverted", "target's embedding"):
+        wrong = task.implementation(next(one for one in task.mistakes if one.name == name))
+        with plugged(encode=wrong):
+            assert losses_on_dates(**options) != pytest.approx(right, abs=1e-4)
+    assert Seq2Seq.encode is own
+
+
+def test_shift_and_masked_loss_together_are_the_packages_loss():
+    shift, masked_loss = CODE["shift"].implementation(), CODE["masked_loss"].implementation()
+
+    def loss(model: nn.Module, source: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        read, predict = shift(target)
+        return masked_loss(model(source, read), predict)
+
+    assert losses_on_dates(loss) == pytest.approx(losses_on_dates(), abs=1e-5)
+
+
+def test_the_mean_of_exact_rows_is_the_exact_match():
+    written = torch.tensor([[3, 4, 2, 0], [5, 2, 0, 0], [3, 3, 3, 2], [4, 4, 4, 4]])
+    target = torch.tensor([[3, 4, 2, 0, 0], [5, 5, 2, 0, 0], [3, 3, 3, 2, 0], [4, 4, 4, 4, 2]])
+    rows = CODE["exact_rows"].implementation()(written, target)
+    assert rows.tolist() == [True, False, True, False]
+    assert rows.double().mean() == exact_match(written, target)
+
+
+def test_an_encoder_that_does_not_fit_gets_a_sentence():
+    with pytest.raises(TypeError, match="encode is a function; give the function itself, not int"), plugged(encode=3):
+        pass
+    with pytest.raises(ValueError, match="did you mean encode"), plugged(encod=len):
+        pass
+
+
 # Mistakes that are in no catalogue
 
 
-@pytest.mark.parametrize("name", [name for name in CODE if name != "attention_inside"])
+@pytest.mark.parametrize("name", [name for name in CODE if not name.endswith("_inside")])
 def test_every_mutant_that_differs_anywhere_is_rejected(name: str, monkeypatch: pytest.MonkeyPatch):
     """The draw that decides is ten times as large, with other seeds, shapes and magnitudes."""
     monkeypatch.setattr(engine, "SECONDS", 0.4)  # some mutants never end

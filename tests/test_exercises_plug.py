@@ -1,4 +1,4 @@
-"""The finished Transformer runs and trains with the learner's part inside, and gets its own back in any case."""
+"""The finished models run and train with the learner's part inside, and get their own back in any case."""
 
 import sys
 from collections.abc import Iterator
@@ -13,12 +13,18 @@ from minitfm import attention, layers, masks, multihead, positional, transformer
 from minitfm.attention import scaled_dot_product_attention
 from minitfm.exercises import attention as chapter_4
 from minitfm.exercises import layers as chapter_8
+from minitfm.exercises import lstm as chapter_2
 from minitfm.exercises import multi_head as chapter_6
 from minitfm.exercises import positions as chapter_7
+from minitfm.exercises import rnn as chapter_1
 from minitfm.exercises import self_attention as chapter_5
 from minitfm.exercises import stack
-from minitfm.exercises.plug import MODULES, PARTS, plugged
+from minitfm.exercises.engine import Exercise
+from minitfm.exercises.plug import MODULES, PARTS, STEPS, plugged
 from minitfm.fit import fit, shuffled
+from minitfm.lstm import GRU, LSTM
+from minitfm.puzzles import recall
+from minitfm.rnn import RNN
 from minitfm.seq2seq import teacher_forcing_loss
 from minitfm.tasks import dates
 from minitfm.transformer import Transformer, TransformerConfig
@@ -42,6 +48,11 @@ WRITTEN = {
     "DecoderLayer": stack.decoder_layer,
     "Decoder": stack.decoder,
 }
+STEPPING: dict[str, tuple[Any, Exercise]] = {
+    "rnn_step": (RNN, chapter_1.rnn_step),
+    "lstm_step": (LSTM, chapter_2.lstm_step),
+    "gru_step": (GRU, chapter_2.gru_step),
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -55,7 +66,13 @@ def everything() -> dict[tuple[str, str], Any]:
     """What every module and class of the package holds."""
     modules = {key: vars(module) for key, module in sys.modules.items() if key.startswith("minitfm") and module}
     held = {(key, name): thing for key, space in modules.items() for name, thing in space.items()}
-    for part in (*MODULES.values(), positional.RotaryPositions, positional.SinusoidalPositions, positional.Sinusoids):
+    for part in (
+        *MODULES.values(),
+        *STEPS.values(),
+        positional.RotaryPositions,
+        positional.SinusoidalPositions,
+        positional.Sinusoids,
+    ):
         held |= {(part.__name__, name): thing for name, thing in vars(part).items()}
     return held
 
@@ -190,3 +207,90 @@ def test_names_stay_where_the_package_expects_them():
     assert transformer.causal_mask is masks.causal_mask
     assert attention.causal_mask is masks.causal_mask
     assert transformer.padding_mask is masks.padding_mask
+
+
+# Steps inside recurrent networks
+
+
+def read(network: Any) -> tuple[torch.Tensor, ...]:
+    """Output and last states for sequences with padding at the end, and the gradients of all weights."""
+    generator = torch.Generator().manual_seed(5)
+    x = torch.randn(3, 6, 4, generator=generator)
+    mask = torch.arange(6) < torch.tensor([6, 2, 4]).unsqueeze(1)
+    output, state = network(x, mask)
+    parts = (output, *(state if isinstance(state, tuple) else (state,)))
+    return (*parts, *torch.autograd.grad(sum(part.cos().sum() for part in parts), list(network.parameters())))
+
+
+def network_of(step: str, **options: Any) -> Any:
+    torch.manual_seed(6)
+    return STEPPING[step][0](4, 5, **options)
+
+
+@pytest.mark.parametrize("step", STEPPING)
+@pytest.mark.parametrize("options", [{}, {"layers": 2, "bidirectional": True}, {"layers": 2, "fast": True}], ids=str)
+def test_a_right_step_changes_nothing_in_networks_old_and_new(step: str, options: dict[str, Any]):
+    before = everything()
+    old = network_of(step, **options)
+    right = read(old)
+    with plugged(**{step: STEPPING[step][1].implementation()}):
+        for network in (old, network_of(step, **options)):
+            assert all(torch.allclose(a, b, atol=1e-5) for a, b in zip(read(network), right))
+    assert everything() == before
+    assert all(torch.equal(a, b) for a, b in zip(read(old), right))
+
+
+@pytest.mark.parametrize("step", STEPPING)
+@pytest.mark.parametrize("fast", [False, True])
+def test_a_step_is_called_once_for_every_token_layer_and_direction(step: str, fast: bool):
+    calls = []
+
+    def counting(*args: Any) -> Any:
+        calls.append(tuple(args[0].shape))
+        return STEPPING[step][1].implementation()(*args)
+
+    with plugged(**{step: counting}):
+        read(network_of(step, layers=2, bidirectional=True, fast=fast))
+    assert calls == [(3, 4)] * 12 + [(3, 10)] * 12
+
+
+def test_a_plugged_step_leaves_the_other_kinds_alone():
+    def fail(*args: Any) -> Any:
+        raise AssertionError
+
+    for step in STEPPING:
+        for other in STEPPING:
+            if other != step:
+                with plugged(**{other: fail}):
+                    read(network_of(step))
+
+
+def test_training_on_recall_with_the_learners_step():
+    sequences, answers = recall(256, 6, seed=0)
+
+    def losses_on_recall() -> list[float]:
+        torch.manual_seed(0)
+        parts = nn.ModuleDict({"embed": nn.Embedding(8, 8), "lstm": LSTM(8, 16), "answer": nn.Linear(16, 8)})
+
+        def loss(model: Any, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+            output, _ = model["lstm"](model["embed"](x))
+            return nn.functional.cross_entropy(model["answer"](output[:, -1]), y)
+
+        return fit(parts, loss, shuffled(sequences, answers, batch=32, seed=0), 4, progress=False).loss
+
+    right = losses_on_recall()
+    task = chapter_2.lstm_step
+    with plugged(lstm_step=task.implementation()):
+        assert losses_on_recall() == pytest.approx(right, abs=1e-5)
+    for name in ("forget gate inverted", "candidate last", "output without tanh"):
+        wrong = next(one for one in task.mistakes if one.name == name)
+        with plugged(lstm_step=task.implementation(wrong)):
+            assert losses_on_recall() != pytest.approx(right, abs=1e-5)
+    assert losses_on_recall() == right
+
+
+def test_a_step_that_does_not_fit_gets_a_sentence():
+    with pytest.raises(ValueError, match=r"did you mean lstm_step\?.*the recurrent networks have: rnn_step"):
+        plugged(lstm=len).__enter__()
+    with pytest.raises(TypeError, match="rnn_step is a function; give the function itself, not type"):
+        plugged(rnn_step=nn.RNNCell).__enter__()

@@ -1,4 +1,4 @@
-"""Run the finished Transformer, training included, with the learner's own part inside."""
+"""Run the finished Transformer or a recurrent network, training included, with the learner's own part inside."""
 
 import contextlib
 import difflib
@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from minitfm import attention, layers, masks, multihead, positional, transformer
+from minitfm import attention, layers, lstm, masks, multihead, positional, rnn, seq2seq, transformer
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
@@ -34,21 +34,26 @@ MODULES: dict[str, type[nn.Module]] = {
     "Decoder": transformer.Decoder,
 }
 PARTS = (*FUNCTIONS, *MODULES)
+STEPS: dict[str, type[rnn.Cell]] = {"rnn_step": rnn.RNNCell, "lstm_step": lstm.LSTMCell, "gru_step": lstm.GRUCell}
+METHODS: dict[str, type[nn.Module]] = {"encode": seq2seq.Seq2Seq}
 
 
 @contextlib.contextmanager
 def plugged(**parts: Any) -> Iterator[None]:
-    """Put the learner's own parts where the finished Transformer uses its own, and the originals back at the end.
+    """Put the learner's own parts where the finished models use their own, and the originals back at the end.
 
     It holds for models made before as well as inside the ``with`` block, in training as in evaluation. A function takes
     what its exercise says: ``scaled_dot_product_attention`` gets (batch, query, d_k), with all heads in the batch. Of a
-    class the ``forward`` is used; the attributes that it reads are those of its stub.
+    class the ``forward`` is used; the attributes that it reads are those of its stub. A step of chapters 1 and 2 is
+    called once a token, also in networks made with ``fast=True``.
 
     Args:
-        parts: any of `PARTS` by name, for instance ``plugged(scaled_dot_product_attention=mine)``.
+        parts: any of `PARTS`, which the Transformer has, of `STEPS`, which the recurrent networks have, or of
+            `METHODS`, which `Seq2Seq` has, by name, for instance ``plugged(scaled_dot_product_attention=mine)`` or
+            ``plugged(rnn_step=mine)``. What ``encode`` returns is squeezed as usual where the model has a `d_vector`.
 
     Raises:
-        ValueError: if the Transformer has no part of that name.
+        ValueError: if no model has a part of that name.
         TypeError: if a part is not a function, or not a class of modules, where one is expected.
     """
     for name, part in parts.items():
@@ -56,20 +61,26 @@ def plugged(**parts: Any) -> Iterator[None]:
     with contextlib.ExitStack() as originals:
         for name, part in parts.items():
             for holder, attribute, replacement in _places(name, part):
-                originals.callback(setattr, holder, attribute, holder.__dict__[attribute])
+                if attribute in holder.__dict__:
+                    originals.callback(setattr, holder, attribute, holder.__dict__[attribute])
+                else:  # inherited
+                    originals.callback(delattr, holder, attribute)
                 setattr(holder, attribute, replacement)
         yield
 
 
 def _suit(name: str, part: Any) -> None:
-    if name not in PARTS:
-        near = difflib.get_close_matches(name, PARTS, n=1, cutoff=0.4)
+    if name not in (*PARTS, *STEPS, *METHODS):
+        near = difflib.get_close_matches(name, (*PARTS, *STEPS, *METHODS), n=1, cutoff=0.4)
         guess = f"did you mean {near[0]}? " if near else ""
-        raise ValueError(f"the Transformer has no part {name!r}; {guess}It has: {', '.join(PARTS)}")
+        raise ValueError(
+            f"the Transformer has no part {name!r}; {guess}It has: {', '.join(PARTS)}; "
+            f"the recurrent networks have: {', '.join(STEPS)}; Seq2Seq has: {', '.join(METHODS)}"
+        )
     a_class = isinstance(part, type) and issubclass(part, nn.Module)
     if name in MODULES and not a_class:
         raise TypeError(f"{name} is a class of modules; give the class itself, not {type(part).__name__}")
-    if name in FUNCTIONS and (isinstance(part, type) or not callable(part)):
+    if name in (*FUNCTIONS, *STEPS, *METHODS) and (isinstance(part, type) or not callable(part)):
         raise TypeError(f"{name} is a function; give the function itself, not {type(part).__name__}")
 
 
@@ -77,6 +88,11 @@ def _places(name: str, part: Any) -> list[tuple[Any, str, Any]]:
     """Where a part sits: (module or class, attribute, what to put there)."""
     if name in MODULES:
         return [(MODULES[name], "forward", _forward(part))]
+    if name in STEPS:
+        # without its kernel, a network made with fast=True steps like any other
+        return [(STEPS[name], "run", _stepping(part)), (STEPS[name], "kernel", None)]
+    if name in METHODS:
+        return [(METHODS[name], name, lambda self, source: self.squeeze(part(self, source)))]
     if name == "layer_norm":
         return [(layers.LayerNorm, "forward", lambda self, x: part(x, self.gain, self.bias, self.eps))]
     if name == "rotary":
@@ -182,3 +198,24 @@ def _rows(part: Callable[..., Any]) -> Callable[..., Any]:
         return part(start + x.shape[-2], self.width, *bases)[start:].to(x)
 
     return rows
+
+
+def _stepping(part: Callable[..., Any]) -> Callable[..., Any]:
+    """`Cell.run` with a step that is given the token and the weights themselves: ``part(x, h, w, b, u)``."""
+
+    def run(
+        self: rnn.Cell, x: Tensor, state: tuple[Tensor, ...], mask: Tensor | None = None, *, backward: bool = False
+    ) -> tuple[Tensor, tuple[Tensor, ...]]:
+        w, u, b = self.matrices()
+        own = [parameter for _, parameter in self.named_parameters(recurse=False)]  # the GRU's bias inside the reset
+        tokens, real = x.unbind(1), None if mask is None else mask.unsqueeze(-1).unbind(1)
+        outputs: dict[int, Tensor] = {}
+        for t in reversed(range(len(tokens))) if backward else range(len(tokens)):
+            new = part(tokens[t], *state, w, b, u, *own)
+            new = tuple(new) if isinstance(new, tuple | list) else (new,)
+            state = new if real is None else tuple(torch.where(real[t], n, old) for n, old in zip(new, state))
+            outputs[t] = state[0]
+        output = torch.stack([outputs[t] for t in range(len(tokens))], dim=1)
+        return output if mask is None else output.where(mask.unsqueeze(-1), 0.0), state
+
+    return run
