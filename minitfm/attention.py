@@ -2,6 +2,7 @@
 
 import math
 
+import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -39,7 +40,7 @@ def scaled_dot_product_attention(
     mask: Bool[Tensor, "*#batch #query key"] | None = None,
     *,
     dropout: float = 0.0,
-    fast: bool = True,
+    fast: bool | None = None,
 ) -> Float[Tensor, "*batch query d_v"]:
     """Average the values by how well each query matches each key (equation 1).
 
@@ -49,7 +50,7 @@ def scaled_dot_product_attention(
         value: what each position hands over when it is attended to.
         mask: True where a query may attend to a key. A query that may attend to nothing gets zeros.
         dropout: share of the weights set to zero at random. The paper's text has none here, its code does.
-        fast: compute the same in one fused call that never stores the weights.
+        fast: compute the same in one fused call that never stores the weights; unless said, where ``fused_pays``.
 
     Raises:
         ValueError: if query and key differ in d_k, or key and value in number.
@@ -60,9 +61,19 @@ def scaled_dot_product_attention(
         )
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one value")
-    if fast:
+    if fused_pays(query, key) if fast is None else fast:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
     return F.dropout(attention_weights(query, key, mask), dropout) @ value
+
+
+def fused_pays(query: Tensor, key: Tensor) -> bool:
+    """Whether ``F.scaled_dot_product_attention`` is faster here: everywhere but for short sequences on a CPU.
+
+    Backward its CPU kernel is slow for short sequences, most of all in 16 bits; tests/benchmarks/attention.py measures
+    where the two cross.
+    """
+    short = 256 if query.dtype == torch.bfloat16 else 32
+    return query.device.type != "cpu" or min(query.shape[-2], key.shape[-2]) > short
 
 
 class SelfAttention(nn.Module):

@@ -6,11 +6,11 @@ from functools import partial
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.multihead import MultiHeadAttention, merge_heads
+from minitfm.multihead import MultiHeadAttention, merge_heads, side_by_side
+from minitfm.packed import PackedLinear, packed, packs
 from minitfm.transformer import DecoderLayer, Transformer
 
 Keys = Float[Tensor, "sentence heads key d_k"]
@@ -44,12 +44,13 @@ class CachedTransformer:
     """
 
     def __init__(self, model: Transformer) -> None:
-        """Lay the projections of each layer that read the same input side by side: one product instead of three."""
-        self.model = model
+        """Copy the model, and lay the projections that read the same input side by side: one product, not three."""
         layers: Any = model.decoder.layers
+        self.from_target = [one_layer(a.query, a.key, a.value) for a in (x.self_attention for x in layers)]
+        self.from_memory = [one_layer(a.key, a.value) for a in (x.cross_attention for x in layers)]
+        self.model = packed(model)
+        layers = self.model.decoder.layers
         self.layers: list[DecoderLayer] = list(layers)
-        self.from_target = [side_by_side(a.query, a.key, a.value) for a in (x.self_attention for x in self.layers)]
-        self.from_memory = [side_by_side(a.key, a.value) for a in (x.cross_attention for x in self.layers)]
 
     @property
     def training(self) -> bool:
@@ -64,9 +65,9 @@ class CachedTransformer:
         """Read the source once; ``beam`` translations of each sentence begin."""
         x, mask = self.model.encode(source)
         memory, past = [], []
-        for layer, (weight, bias) in zip(self.layers, self.from_memory):
+        for layer, from_memory in zip(self.layers, self.from_memory):
             attention = layer.cross_attention
-            key, value = split(F.linear(x, weight, bias), attention, ("d_k", "d_v"))
+            key, value = split(from_memory(x), attention, ("d_k", "d_v"))
             memory.append((key.contiguous(), value.contiguous()))
             attention = layer.self_attention
             room = (x.new_empty(len(x), attention.heads, 0, beam, d) for d in (attention.d_k, attention.d_v))
@@ -100,7 +101,7 @@ class CachedTransformer:
     ) -> Float[Tensor, "sentence beam d_model"]:
         """Self-attention of layer ``number``: put the new keys and values into the cache, ask all of them."""
         attention, step = self.layers[number].self_attention, cache.slots.shape[2] - 1
-        query, key, value = split(F.linear(x, *self.from_target[number]), attention, ("d_k", "d_k", "d_v"))
+        query, key, value = split(self.from_target[number](x), attention, ("d_k", "d_k", "d_v"))
         rotate: Any = attention.rotate
         if rotate is not None:  # the beam's tokens all stand at the same position
             query, key = (rotate(part.unsqueeze(-2), step).squeeze(-2) for part in (query, key))
@@ -136,11 +137,12 @@ class CachedTransformer:
         return Cache(memory, mask, past, cache.slots[kept])
 
 
-def side_by_side(*layers: nn.Linear) -> tuple[Tensor, Tensor | None]:
-    """The weight and bias of one linear layer that computes what several do from the same input."""
-    weight = torch.cat([layer.weight.detach() for layer in layers])
-    biases = [layer.bias.detach() for layer in layers if layer.bias is not None]
-    return weight, torch.cat(biases) if biases else None
+def one_layer(*layers: nn.Linear) -> nn.Module:
+    """One layer that computes what several do from the same input."""
+    weight, bias = side_by_side(*layers)
+    together = nn.Linear(weight.shape[1], weight.shape[0], bias is not None, weight.device, weight.dtype)
+    together.load_state_dict({"weight": weight, "bias": bias} if bias is not None else {"weight": weight})
+    return PackedLinear(together) if packs(together) else together
 
 
 def split(

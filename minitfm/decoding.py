@@ -113,10 +113,10 @@ def beam_search(
     total[:, 0] = 0.0  # all places begin alike: only the first counts
     while len(sentence):
         logits, state = beams.step(token, state)
-        logits = logits.float()
-        top, tokens = logits.topk(min(2 * beam + 1, logits.shape[-1]))  # enough: each can lose <eos> and <pad>
+        # Each place can lose <eos> and <pad> from its likeliest, and must still offer enough for the whole beam.
+        top, tokens = logits.float().log_softmax(-1).topk(min(2 * beam + 1, logits.shape[-1]))
         top = top.masked_fill(tokens == PAD, -torch.inf)  # nobody writes padding
-        top = (top - logits.logsumexp(-1, keepdim=True)).unflatten(0, (-1, beam)) + total.unsqueeze(2)
+        top = top.unflatten(0, (-1, beam)) + total.unsqueeze(2)
         top, index = top.flatten(1).topk(min(2 * beam, top[0].numel()))
         parents, tokens = index // tokens.shape[-1], tokens.view(len(sentence), -1).gather(1, index)
         length = written.shape[2] + 1

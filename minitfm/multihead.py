@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
@@ -74,6 +76,24 @@ class MultiHeadAttention(nn.Module):
         k = split_heads(self.key(key), self.heads)
         return (q, k) if self.rotate is None else (self.rotate(q), self.rotate(k))
 
+    def projected(
+        self,
+        query: Float[Tensor, "batch query d_model"],
+        key: Float[Tensor, "batch key d_model"],
+        value: Float[Tensor, "batch key d_model"],
+    ) -> tuple[
+        Float[Tensor, "batch heads query d_k"],
+        Float[Tensor, "batch heads key d_k"],
+        Float[Tensor, "batch heads key d_v"],
+    ]:
+        """Every head's queries, keys and values; in self-attention one product computes all three."""
+        if not (query is key is value and isinstance(self.query, nn.Linear)):
+            return (*self.queries_and_keys(query, key), split_heads(self.value(value), self.heads))
+        together = F.linear(query, *side_by_side(self.query, self.key, self.value))
+        widths = [layer.out_features for layer in (self.query, self.key, self.value)]
+        q, k, v = (split_heads(part, self.heads) for part in together.split(widths, dim=-1))
+        return (q, k, v) if self.rotate is None else (self.rotate(q), self.rotate(k), v)
+
     def weights(
         self,
         query: Float[Tensor, "batch query d_model"],
@@ -98,10 +118,16 @@ class MultiHeadAttention(nn.Module):
             value: what they answer.
             mask: True where a query may attend to a key, the same for all heads.
         """
-        q, k = self.queries_and_keys(query, key)
-        v = split_heads(self.value(value), self.heads)
+        q, k, v = self.projected(query, key, value)
         dropout = self.dropout if self.training else 0.0
         return self.output(merge_heads(scaled_dot_product_attention(q, k, v, over_heads(mask), dropout=dropout)))
+
+
+def side_by_side(*layers: nn.Linear) -> tuple[Tensor, Tensor | None]:
+    """Weight and bias of one linear layer that computes what several do from the same input."""
+    weights: list[Tensor] = [layer.weight for layer in layers]
+    biases: list[Tensor] = [layer.bias for layer in layers if layer.bias is not None]
+    return torch.cat(weights), torch.cat(biases) if biases else None
 
 
 def over_heads(mask: Bool[Tensor, "*batch query key"] | None) -> Bool[Tensor, "*batch 1 query key"] | None:

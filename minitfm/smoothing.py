@@ -72,7 +72,7 @@ def generator_loss(
     epsilon: float = 0.1,
     variant: Variant = "tensor2tensor",
     pad: int = 0,
-    rows: int = 512,
+    rows: int = 256,
 ) -> Float[Tensor, ""]:
     """``smoothed_loss`` of ``x @ weight.T + bias``, some rows at a time.
 
@@ -97,7 +97,7 @@ def generator_loss(
 
 
 class _GeneratorLoss(torch.autograd.Function):
-    """With p the softmax of a token's logits z and q its smoothed target: loss -Σ q log p, gradient of z: p - q."""
+    """With p a token's softmax and q its smoothed target: the loss is -Σ q log p, the gradient of the logits p - q."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Any, target: Tensor, *constants: Any) -> Tensor:
@@ -107,16 +107,15 @@ class _GeneratorLoss(torch.autograd.Function):
         loss = torch.zeros((), dtype=exact, device=x.device)
         d_x, d_weight = torch.empty_like(x), torch.zeros_like(weight)
         d_bias = None if bias is None else torch.zeros_like(bias)
-        others = len(weight) - 1 - (hidden is not None)  # symbols of weight `wrong`
         for chunk, goal, d_chunk in zip(x.split(rows), target.unsqueeze(1).split(rows), d_x.split(rows)):
             z = (chunk @ w.T).to(exact)
             if bias is not None:
                 z += bias
-            log_sum = z.logsumexp(-1, keepdim=True)
-            at_goal = z.gather(1, goal)
-            rest = z.sum(-1, keepdim=True) - at_goal - (0 if hidden is None else z[:, hidden, None])
-            loss += ((right + others * wrong) * log_sum - right * at_goal - wrong * rest).sum()
-            z.sub_(log_sum).exp_().sub_(wrong)  # now p - q, but for the right symbol and the hidden one
+            z = z.log_softmax(-1)
+            at_goal = z.gather(1, goal).sum()
+            rest = z.sum() - at_goal - (0 if hidden is None else z[:, hidden].sum())
+            loss -= right * at_goal + wrong * rest
+            z.exp_().sub_(wrong)  # now p - q, but for the right symbol and the hidden one
             z.scatter_add_(1, goal, z.new_full(goal.shape, wrong - right))
             if hidden is not None:
                 z[:, hidden] += wrong

@@ -12,6 +12,7 @@ from torch import nn
 from minitfm.cache import CachedTransformer
 from minitfm.decoding import Beams, beam_search, bleu, length_penalty, limits
 from minitfm.lstm import GRU, LSTM
+from minitfm.packed import PackedLinear, packed, packs
 from minitfm.sampling import likely, sample
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy
 from minitfm.transformer import Transformer, TransformerConfig
@@ -77,6 +78,28 @@ def test_the_cache_writes_the_same_tokens(seed, config, lengths, beam, alpha):
     assert torch.equal(greedy(CachedTransformer(model), source, 20), greedy(model, source, 20))
 
 
+@given(seeds, st.booleans(), st.integers(0, 3), st.integers(1, 40), st.integers(1, 40))
+def test_packed_layers_are_the_layers_they_pack(seed, biased, rows, d_in, d_out):
+    torch.manual_seed(seed)
+    layer, x = nn.Linear(d_in, d_out, bias=biased), torch.randn(2, rows, d_in)
+    assert packs(layer), "float32 on a CPU"
+    assert not packs(nn.Linear(2, 3).double())
+    torch.testing.assert_close(PackedLinear(layer)(x), layer(x), rtol=0, atol=1e-5)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert PackedLinear(layer)(x).dtype == torch.bfloat16
+
+
+def test_packing_leaves_the_model_as_it_is():
+    model, source = made(0).float(), sources([4, 2])
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    copy = packed(model)
+    kinds = {type(layer) for layer in copy.modules()}
+    assert PackedLinear in kinds
+    assert nn.Linear not in kinds
+    torch.testing.assert_close(copy(source, source), model(source, source), rtol=0, atol=1e-5)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
 @given(seeds, configs, lengths)
 def test_a_beam_of_one_is_greedy(seed, config, lengths):
     model, source = made(seed, **config), sources(lengths)
@@ -136,6 +159,29 @@ def test_what_is_returned_is_scored_by_the_models_own_probabilities(seed, length
             assert one.score == pytest.approx(one.log_probability / length_penalty(len(one.tokens), 0.6))
             assert len(one.tokens) <= lengths[row] + 50
             assert one.tokens[-1] == EOS or len(one.tokens) == lengths[row] + 50
+
+
+def test_it_writes_what_hugging_face_generates():
+    """`generate` of a MarianMTModel with the same weights, greedy and beams; where transformers is installed."""
+    pytest.importorskip("transformers", reason="pip install 'minitfm[bench]' brings transformers")
+    from tests.marian import generated, to_marian
+
+    ended = 0
+    for seed in range(4):
+        torch.manual_seed(seed)
+        model = Transformer(TransformerConfig(12, d_model=32, d_ff=64, heads=4, layers=2)).eval()
+        for parameter in model.parameters():
+            nn.init.normal_(parameter, std=0.35)
+        marian, source = to_marian(model), sources([9, 4, 7, 1, 2, 8, 5, 9, 3, 6] * 3, 12)
+        target = torch.randint(3, 12, (30, 7))
+        theirs = marian(input_ids=source, attention_mask=source != PAD, decoder_input_ids=target).logits
+        torch.testing.assert_close(model(source, target), theirs, rtol=0, atol=1e-4)
+        for beam in (1, 2, 4, 7):
+            expected = generated(marian, source, beam, 20)
+            found = beam_search(model, source, beam=beam, alpha=0.0, limit=torch.full((30,), 20))
+            assert [one.tokens for (one,) in found] == expected
+            ended += sum(row[-1] == EOS for row in expected)
+    assert ended > 0, "some translations end by themselves"
 
 
 @pytest.mark.parametrize("network", [LSTM, GRU])

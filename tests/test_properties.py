@@ -23,7 +23,7 @@ positions = st.sampled_from(["sinusoidal", "learned", "rotary"])
 class Plain(nn.Module):
     """Attention without projections, by the formula or by the fast path."""
 
-    def __init__(self, fast: bool) -> None:
+    def __init__(self, fast: bool | None) -> None:
         super().__init__()
         self.fast = fast
 
@@ -58,6 +58,7 @@ class Stack(nn.Module):
 UNORDERED = {
     "formula": lambda: Plain(fast=False),
     "fast path": lambda: Plain(fast=True),
+    "whichever is faster": lambda: Plain(fast=None),
     "self-attention": lambda: SelfAttention(D_MODEL, 3),
     "multi-head": lambda: Itself(),
     "multi-head with bias": lambda: Itself(bias=True),
