@@ -60,7 +60,12 @@ class Beams:
 
 
 def writer(model: EncoderDecoder, cached: bool = True) -> Any:
-    """What ``model`` writes with: a Transformer with its cache, any other model, or ``cached=False``, plainly."""
+    """What ``model`` writes with: a Transformer with its cache, any other model, or ``cached=False``, plainly.
+
+    A ``CachedTransformer`` stays what it is: make one to write many batches, and the weights are packed once.
+    """
+    if isinstance(model, CachedTransformer):
+        return model
     return CachedTransformer(model) if cached and isinstance(model, Transformer) else Beams(model)
 
 
@@ -86,7 +91,7 @@ def beam_search(
     ``length_penalty``. A sentence is done when no translation in progress can still beat its ``best``.
 
     Args:
-        model: trained, in evaluation mode.
+        model: trained, in evaluation mode; or the ``CachedTransformer`` of one.
         source: token ids, padded.
         beam: how many to keep, the paper's 4. With 1 this is greedy decoding.
         alpha: of the length penalty; 0 for none.
