@@ -48,7 +48,7 @@ constraints: pyproject.toml  ## resolve the newest versions afresh and write con
 	rm -rf $(VENV)
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet $(PIP_ARGS) setuptools
-	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-build-isolation --editable '.[dev]'
+	$(BIN)/python -m pip install --quiet $(PIP_ARGS) --no-build-isolation --editable '.[dev,bench]'
 	echo '# The exact versions that CI ran with; remade by `make constraints`.' > constraints.txt
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip | sed 's/+[a-z0-9]*$$//' >> constraints.txt
 	touch $(STAMP)

@@ -41,6 +41,9 @@ CHAPTER = {
 CHAPTER |= {"rnn": 1, "lstm": 2, "seq2seq": 3, "masks": 3, "attention": 4, "multihead": 6, "positional": 7}
 CHAPTER |= {"layers": 8, "transformer": 9, "data": 10, "training": 11, "decoding": 12, "introspect": 13, "cost": 14}
 CHAPTER |= {"bert": 15, "gpt": 16}
+CHAPTER |= {"bpe": 10, "corpora": 10}
+CHAPTER |= {"smoothing": 11, "recipe": 11, "checkpoints": 11, "progress": 11, "parallel": 11, "presets": 11}
+CHAPTER |= {"cache": 12, "sampling": 12, "translation": 12, "evaluation": 12, "runs": 12, "cli": 12}
 
 
 def read(path: Path) -> NotebookNode:
@@ -260,7 +263,7 @@ def test_the_solutions_pass_in_the_notebook_and_what_follows_them_runs(path, tmp
     for cell in checks:
         assert text_of(cell.outputs[-1]).startswith("✓"), text_of(cell.outputs[-1])
     printed = "".join(text_of(output) for cell in notebook.cells for output in cell.outputs)
-    assert "with your attention" in printed
+    assert "with your " in printed, "the exercise that trains says how well the learner's part did"
     assert f"{len(tasks)} of" in printed
 
 

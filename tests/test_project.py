@@ -143,8 +143,9 @@ def test_citation_and_package_tell_the_same_version_and_licence() -> None:
     assert minitfm.__version__ == PROJECT["version"]
 
 
-CHAPTERS = ("masks", "attention", "multihead", "positional", "layers", "transformer", "seq2seq", "rnn", "lstm", "tasks",
-            "fit", "notebook", "plots")  # fmt: skip
+CHAPTERS = ("vocabulary", "tasks", "puzzles", "fit", "notebook", "plots", "masks", "fused", "rnn", "lstm", "seq2seq",
+            "attention", "multihead", "positional", "layers", "transformer", "bpe", "corpora", "data", "smoothing",
+            "packed", "cache", "decoding", "sampling")  # fmt: skip
 
 
 def test_importing_the_package_stays_light() -> None:
