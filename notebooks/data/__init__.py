@@ -1,6 +1,7 @@
 """Long runs, measured once: the command that makes each table, and the table."""
 
 import csv
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ def append_row(table: Path, row: dict[str, Any]) -> None:
         git, cwd=Path(__file__).parent, capture_output=True, text=True
     ).stdout.strip()
     module = f"minitfm.results.{Path(sys.argv[0]).stem}"
-    command = " ".join(["python -m", module, *sys.argv[1:]])
+    command = shlex.join(["python", "-m", module, *sys.argv[1:]])
     row = {"command": command, "commit": commit or "unknown", **row}
     new = not table.exists()
     with table.open("a", newline="", encoding="utf-8") as file:
