@@ -27,7 +27,8 @@ class Source:
         parts = []
         for thing in self.things:
             lines, first = inspect.getsourcelines(thing)
-            path = thing.__module__.replace(".", "/") + ".py"
+            module = thing.__module__.replace("minitfm.results", "notebooks.data")  # where the repository has them
+            path = module.replace(".", "/") + ".py"
             link = f"{repository()}/blob/main/{path}#L{first}-L{first + len(lines) - 1}"
             parts.append((textwrap.dedent("".join(lines)).rstrip(), f"[{thing.__qualname__} in {path}]({link})"))
         return parts

@@ -4,8 +4,6 @@ The runs that chapter 2 shows::
 
     python -m minitfm.results.gated_recall --lengths 10 20 40 80 --seeds 0 1 2
 
-At 80 symbols, those that guess at 40 already were run with seed 0 alone.
-
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
 """
 

@@ -1,0 +1,5 @@
+"""`python -m minitfm` is the command `minitfm`."""
+
+from minitfm.cli import main
+
+main()

