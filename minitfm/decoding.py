@@ -1,6 +1,5 @@
-"""How a trained model writes, and how good that is: beam search and BLEU (chapter 12)."""
+"""How a trained model writes: beam search (chapter 12)."""
 
-from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -59,12 +58,12 @@ class Beams:
         return tree_map(lambda part: part[kept.repeat_interleave(len(part) // len(kept))], state)
 
 
-def writer(model: EncoderDecoder, cached: bool = True) -> Any:
+def writer(model: Any, cached: bool = True) -> Any:
     """What ``model`` writes with: a Transformer with its cache, any other model, or ``cached=False``, plainly.
 
-    A ``CachedTransformer`` stays what it is: make one to write many batches, and the weights are packed once.
+    To write many batches, make a writer once and hand it over in place of the model: its weights are packed then.
     """
-    if isinstance(model, CachedTransformer):
+    if isinstance(model, (CachedTransformer, Beams)):
         return model
     return CachedTransformer(model) if cached and isinstance(model, Transformer) else Beams(model)
 
@@ -76,7 +75,7 @@ def limits(source: Int[Tensor, "sentence source"], extra: int = 50) -> Int[Tenso
 
 @torch.inference_mode()
 def beam_search(
-    model: EncoderDecoder,
+    model: EncoderDecoder | Beams,
     source: Int[Tensor, "sentence source"],
     *,
     beam: int = 4,
@@ -91,7 +90,7 @@ def beam_search(
     ``length_penalty``. A sentence is done when no translation in progress can still beat its ``best``.
 
     Args:
-        model: trained, in evaluation mode; or the ``CachedTransformer`` of one.
+        model: trained, in evaluation mode; or the ``writer`` of one.
         source: token ids, padded.
         beam: how many to keep, the paper's 4. With 1 this is greedy decoding.
         alpha: of the length penalty; 0 for none.
@@ -158,18 +157,3 @@ def settled(pool: list[Hypothesis], hope: float, best: int, alpha: float, shorte
         return False
     worst = sorted((hypothesis.score for hypothesis in pool), reverse=True)[best - 1]
     return worst >= hope / max(length_penalty(length, alpha) for length in (shortest, longest))
-
-
-def bleu(written: Sequence[str], references: Iterable[str], tokenize: str = "13a") -> tuple[float, str]:
-    """BLEU of a whole corpus by sacreBLEU, from 0 to 100, and the signature that says how it was counted (Post 2018).
-
-    Args:
-        written: translations as people would write them.
-        references: one for each.
-        tokenize: sacreBLEU's tokenizer: ``13a`` for Western languages, ``none`` for text that is already in tokens,
-            ``char`` for characters.
-    """
-    from sacrebleu.metrics import BLEU
-
-    metric = BLEU(tokenize=tokenize)
-    return metric.corpus_score(list(written), [list(references)]).score, str(metric.get_signature())

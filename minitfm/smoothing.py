@@ -111,11 +111,13 @@ class _GeneratorLoss(torch.autograd.Function):
             z = (chunk @ w.T).to(exact)
             if bias is not None:
                 z += bias
-            z = z.log_softmax(-1)
+            p = z.softmax(-1)
+            log_sum = z.amax(-1) - p.amax(-1).log()  # of exp z; exact where a small p would round to 0
             at_goal = z.gather(1, goal).sum()
             rest = z.sum() - at_goal - (0 if hidden is None else z[:, hidden].sum())
-            loss -= right * at_goal + wrong * rest
-            z.exp_().sub_(wrong)  # now p - q, but for the right symbol and the hidden one
+            others = z.shape[1] - 1 - (hidden is not None)
+            loss += (right + others * wrong) * log_sum.sum() - right * at_goal - wrong * rest
+            z = p.sub_(wrong)  # p - q, but for the right symbol and the hidden one
             z.scatter_add_(1, goal, z.new_full(goal.shape, wrong - right))
             if hidden is not None:
                 z[:, hidden] += wrong

@@ -11,7 +11,7 @@ from minitfm.bpe import Tokenizer
 from minitfm.checkpoints import MODEL, averaged, checkpoints, described, read
 from minitfm.corpora import detokenize, tokenize_english
 from minitfm.data import evaluation_batches
-from minitfm.decoding import Hypothesis, beam_search
+from minitfm.decoding import Hypothesis, beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
 from minitfm.transformer import Transformer, TransformerConfig
 
@@ -99,11 +99,11 @@ def hypotheses(
     """
     module: Any = model
     device = next(module.parameters()).device
-    encoded = tokenizer.encode(texts)
+    encoded, beams = tokenizer.encode(texts), writer(model)
     found: list[list[tuple[str, Hypothesis]]] = [[("", Hypothesis([], 0.0, 0.0))] for _ in texts]
     real = [place for place, ids in enumerate(encoded) if ids]
     for places, source in evaluation_batches([encoded[place] for place in real], tokens):
-        pools = beam_search(model, source.to(device), beam=beam, alpha=alpha, best=best)
+        pools = beam_search(beams, source.to(device), beam=beam, alpha=alpha, best=best)
         for place, pool in zip(places, pools):
             written = tokenizer.decode([hypothesis.tokens for hypothesis in pool])
             found[real[place]] = [(one_line(text), hypothesis) for text, hypothesis in zip(written, pool)]
