@@ -11,7 +11,7 @@ from minitfm.exercises.answer import Answer, Chapter
 from minitfm.exercises.draw import Case, Draw
 from minitfm.exercises.engine import Exercise, mistake
 from minitfm.exercises.plug import plugged as plugged
-from minitfm.exercises.rnn import StepInside, networks, weights_of
+from minitfm.exercises.rnn import TAKE_THE_SIZES, THE_STEP_AGAIN, StepInside, networks, weights_of
 from minitfm.exercises.several import Several
 from minitfm.exercises.stack import filled
 from minitfm.lstm import LSTM, GRUCell, LSTMCell, forget_bias_
@@ -217,7 +217,8 @@ lstm_step = Several(
     "+ i ⊙ g and h' = o ⊙ tanh(c').",
     stub='''def lstm_step(x, h, c, w, b, u):
     """x (batch, d_input), h and c (batch, d_hidden), w (4 * d_hidden, d_input), b (4 * d_hidden),
-    u (4 * d_hidden, d_hidden) -> h and c, (batch, d_hidden) each"""
+    u (4 * d_hidden, d_hidden) -> h and c, (batch, d_hidden) each
+    """
     raise NotImplementedError
 ''',
     reference=lstm_step_of_the_package,
@@ -412,7 +413,8 @@ gru_step = Exercise(
     "b')), with b' = `b_candidate`: r acts after the product. Then h' = z ⊙ h + (1 − z) ⊙ n.",
     stub='''def gru_step(x, h, w, b, u, b_candidate):
     """x (batch, d_input), h (batch, d_hidden), w (3 * d_hidden, d_input), b (3 * d_hidden),
-    u (3 * d_hidden, d_hidden), b_candidate (d_hidden) -> the new h, (batch, d_hidden)"""
+    u (3 * d_hidden, d_hidden), b_candidate (d_hidden) -> the new h, (batch, d_hidden)
+    """
     raise NotImplementedError
 ''',
     reference=gru_step_of_the_package,
@@ -793,18 +795,12 @@ lstm_inside = StepInside(
     cases=lambda draw: networks(draw, LSTM),
     axes=("batch", "token", "d_output"),
     hints=(
-        (
-            "It is the step of the exercise before; what is new is where it runs: once for every token, layer and"
-            " direction."
-        ),
+        THE_STEP_AGAIN,
         (
             "The network hands it one token of every sequence and the state (h, c), and takes (h, c) back; it "
             "keeps both still at padding. You only step."
         ),
-        (
-            "In the second layer d_input is d_hidden, or twice that where both directions are read: take the "
-            "sizes from what you are given."
-        ),
+        TAKE_THE_SIZES,
     ),
     mistakes=lstm_step.mistakes,
     difficulty=4,

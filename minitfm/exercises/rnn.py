@@ -926,6 +926,14 @@ def networks(draw: Draw, kind: type[nn.Module]) -> list[Case]:
     ]
 
 
+THE_STEP_AGAIN = (
+    "It is the step of the exercise before; what is new is where it runs: once for every token, layer and direction."
+)
+TAKE_THE_SIZES = (
+    "In the second layer d_input is d_hidden, or twice that where both directions are read: take the sizes from what "
+    "you are given."
+)
+
 rnn_inside = StepInside(
     name="rnn_inside",
     statement="Put your own `rnn_step(x, h, w, b, u)` into the package's network: `with plugged(rnn_step=rnn_step):"
@@ -938,18 +946,12 @@ rnn_inside = StepInside(
     cases=lambda draw: networks(draw, RNN),
     axes=("batch", "token", "d_output"),
     hints=(
-        (
-            "It is the step of the exercise before; what is new is where it runs: once for every token, layer and"
-            " direction."
-        ),
+        THE_STEP_AGAIN,
         (
             "The network hands it one token of every sequence, `x` (batch, d_input), and the state, `h` (batch, "
             "d_hidden); it also keeps the state still at padding. You only step."
         ),
-        (
-            "In the second layer d_input is d_hidden, or twice that where both directions are read: take the "
-            "sizes from what you are given."
-        ),
+        TAKE_THE_SIZES,
     ),
     mistakes=rnn_step.mistakes,
     difficulty=4,

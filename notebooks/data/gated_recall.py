@@ -8,17 +8,23 @@ Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the 
 """
 
 import argparse
-from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import nn
 
 from minitfm.fit import fit
 from minitfm.lstm import GRU, LSTM
 from minitfm.puzzles import recall
 from minitfm.results import append_row
+from minitfm.results.recall import (
+    SYMBOLS,
+    Recaller,
+    recall_loss,
+    recalls,
+    share_recalled,
+)
 from minitfm.rnn import RNN, orthogonal_
 
 TABLE = Path(__file__).with_suffix(".csv")
@@ -35,37 +41,19 @@ NETWORKS = {
     "GRU": (GRU, 74, None),
     "GRU, bias 5": (GRU, 74, 5.0),
 }
-SYMBOLS, BATCH = 8, 64
 
 
-class Recaller(nn.Module):
-    """A recurrent network, and a guess at the first symbol from its last state."""
-
-    def __init__(self, name: str) -> None:
-        """Start the network as its name says."""
-        super().__init__()
-        kind, width, bias = NETWORKS[name]
-        self.rnn = kind(SYMBOLS, width)
-        self.readout = nn.Linear(width, SYMBOLS)
-        if name == "RNN, orthogonal":
-            orthogonal_(self.rnn)
-        if bias is not None:
-            cell = self.rnn.cells[0]
-            gate = cell.forget if kind is LSTM else cell.update
-            nn.init.constant_(gate.from_input.bias, bias)
-
-    def forward(self, sequences: Tensor) -> Tensor:
-        """Read whole sequences: (batch, token) ids to (batch, symbols) logits."""
-        output, _ = self.rnn(F.one_hot(sequences, SYMBOLS).float())
-        return self.readout(output[:, -1])
-
-
-def recalls(length: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end, none seen before."""
-    number = 0
-    while True:
-        yield recall(BATCH, length, seed=1_000_000 * (seed + 1) + number)
-        number += 1
+def recaller(name: str) -> Recaller:
+    """Make the model with the network of this name."""
+    kind, width, bias = NETWORKS[name]
+    model = Recaller(kind(SYMBOLS, width))
+    if name == "RNN, orthogonal":
+        orthogonal_(model)
+    if bias is not None:
+        cell = model.rnn.cells[0]
+        gate = cell.forget if kind is LSTM else cell.update
+        nn.init.constant_(gate.from_input.bias, bias)
+    return model
 
 
 def gradient_norm(network: nn.Module, distance: int) -> float:
@@ -98,18 +86,15 @@ def main() -> None:
         for length in options.lengths:
             for name in options.networks:
                 torch.manual_seed(seed)
-                model = Recaller(name)
+                model = recaller(name)
                 history = fit(
                     model,
-                    lambda model, x, y: F.cross_entropy(model(x), y),
-                    recalls(length, seed),
+                    recall_loss,
+                    recalls(length, seed=1_000_000 * (seed + 1)),
                     options.steps,
                     learning_rate=options.rate,
                     progress=False,
                 )
-                sequences, answers = recall(1_000, length, seed=0)
-                with torch.no_grad():
-                    right = (model(sequences).argmax(-1) == answers).float().mean()
                 row = {
                     "network": name,
                     "parameters": sum(p.numel() for p in model.rnn.parameters()),
@@ -117,7 +102,7 @@ def main() -> None:
                     "seed": seed,
                     "steps": options.steps,
                     "learning_rate": options.rate,
-                    "right": f"{right.item():.3f}",
+                    "right": f"{share_recalled(model, 1_000, length):.3f}",
                     "gradient_100": f"{gradient_norm(model.rnn, 100):.1e}",
                     "seconds": round(history.seconds),
                     "threads": torch.get_num_threads(),

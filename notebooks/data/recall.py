@@ -10,6 +10,7 @@ Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the 
 
 import argparse
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import torch
@@ -19,7 +20,7 @@ from torch import Tensor, nn
 from minitfm.fit import fit
 from minitfm.puzzles import recall
 from minitfm.results import append_row
-from minitfm.rnn import RNN, orthogonal_
+from minitfm.rnn import RNN, Recurrent, orthogonal_
 
 TABLE = Path(__file__).with_suffix(".csv")
 STARTS = {"default": None, "orthogonal": 1.0}  # the gain of the first U
@@ -29,11 +30,11 @@ SYMBOLS, WIDTH, BATCH, RATE = 8, 64, 64, 1e-3
 class Recaller(nn.Module):
     """Read symbols one by one, name the first from the last state."""
 
-    def __init__(self, width: int) -> None:
-        """Start as torch does."""
+    def __init__(self, network: Recurrent) -> None:
+        """Put a readout on a network that reads one-hot vectors."""
         super().__init__()
-        self.rnn = RNN(SYMBOLS, width)
-        self.readout = nn.Linear(width, SYMBOLS)
+        self.rnn = network
+        self.readout = nn.Linear(network.d_hidden, SYMBOLS)
 
     def forward(self, symbols: Tensor) -> Tensor:
         """(batch, token) ids to (batch, symbols) logits."""
@@ -47,11 +48,15 @@ def recall_loss(model: nn.Module, symbols: Tensor, answers: Tensor) -> Tensor:
 
 
 def recalls(length: int, seed: int) -> Iterator[tuple[Tensor, Tensor]]:
-    """Batches without end, each drawn anew."""
-    number = 0
-    while True:
-        number += 1
-        yield recall(BATCH, length, seed=100_000 * (seed + 1) + number)
+    """Batches without end, each drawn anew: the first by ``seed``, the next by the number after it."""
+    return (recall(BATCH, length, seed=number) for number in count(seed))
+
+
+def share_recalled(model: nn.Module, sequences: int, length: int) -> float:
+    """Share of new sequences of which the first symbol is named."""
+    symbols, answers = recall(sequences, length, seed=0)
+    with torch.no_grad():
+        return (model(symbols).argmax(-1) == answers).float().mean().item()
 
 
 def main() -> None:
@@ -68,21 +73,18 @@ def main() -> None:
         for start in options.starts:
             for seed in options.seeds:
                 torch.manual_seed(seed)
-                model = Recaller(WIDTH)
+                model = Recaller(RNN(SYMBOLS, WIDTH))
                 gain = STARTS[start]
                 if gain is not None:
                     orthogonal_(model, gain)
                 history = fit(
                     model,
                     recall_loss,
-                    recalls(length, seed),
+                    recalls(length, seed=100_000 * (seed + 1) + 1),
                     options.steps,
                     learning_rate=RATE,
                     progress=False,
                 )
-                symbols, answers = recall(2_000, length, seed=0)
-                with torch.no_grad():
-                    right = (model(symbols).argmax(-1) == answers).float().mean()
                 row = {
                     "start": start,
                     "d_hidden": WIDTH,
@@ -91,7 +93,7 @@ def main() -> None:
                     "steps": options.steps,
                     "seconds": round(history.seconds),
                     "threads": torch.get_num_threads(),
-                    "accuracy": f"{right.item():.4f}",
+                    "accuracy": f"{share_recalled(model, 2_000, length):.4f}",
                 }
                 append_row(options.table, row)
 

@@ -18,18 +18,12 @@ from torch import Tensor
 from minitfm.fit import fit, shuffled
 from minitfm.lstm import forget_bias_
 from minitfm.results import append_row
+from minitfm.results.pronunciation import without_padding
 from minitfm.seq2seq import Seq2Seq, greedy, teacher_forcing_loss
 from minitfm.tasks import error_rates, pronunciations
 from minitfm.vocabulary import Vocabulary
 
 TABLE = Path(__file__).with_suffix(".csv")
-
-
-def without_padding(
-    tokens: Int[Tensor, "batch token"],
-) -> Int[Tensor, "batch longest"]:
-    """Drop the columns at the end that hold nothing but padding."""
-    return tokens[:, : int((tokens != 0).sum(1).max())]
 
 
 def loss(

@@ -1,19 +1,21 @@
-"""How much goes through the vector: lines of one to four days, for several sizes of the vector.
+"""How much goes through the vector: lines of one to four days or dates, for several sizes of the vector.
 
 The runs that chapter 3 shows::
 
     python -m minitfm.results.vector --sizes 4 16 64 --seeds 0 1 2
     python -m minitfm.results.vector --sizes 64 --seeds 0 1 2 --reverse
     python -m minitfm.results.vector --sizes 4 16 64 --seeds 0 --steps 1800
+    python -m minitfm.results.vector --dates --sizes 16 64 256 --seeds 0 1 2 --steps 2000
 
-Every model is trained on lines of one to four days, equally many batches of each, with everything equal but the size.
+The last one takes whole dates, in every English format, and appends to vector_dates.csv. Every model is trained on
+lines of one to four of them, equally many batches of each, with everything equal but the size.
 One thread is enough (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets one up), so that
 the rows name the commit.
 """
 
 import argparse
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from itertools import cycle
 from pathlib import Path
@@ -25,10 +27,11 @@ from minitfm.fit import fit, shuffled
 from minitfm.lstm import forget_bias_
 from minitfm.results import append_row
 from minitfm.seq2seq import Seq2Seq, exact_match, greedy, teacher_forcing_loss
-from minitfm.tasks import date_pair
+from minitfm.tasks import date_lines, date_pair
 from minitfm.vocabulary import Vocabulary
 
 TABLE = Path(__file__).with_suffix(".csv")
+WHOLE = TABLE.with_stem("vector_dates")
 COUNTS = (1, 2, 3, 4)
 DAYS = [date(2024, 1, 1) + timedelta(days=number) for number in range(366)]
 
@@ -52,10 +55,18 @@ def lines(
 class Lines:
     """The lines to train and to measure on, as numbers."""
 
-    def __init__(self, counts: tuple[int, ...] = COUNTS, reverse: bool = False) -> None:
+    def __init__(
+        self,
+        counts: tuple[int, ...] = COUNTS,
+        reverse: bool = False,
+        draw: Callable[..., list[tuple[str, str]]] = lines,
+    ) -> None:
         """Draw them, with so many days in a line; sources back to front if ``reverse``."""
-        texts = [text for day in DAYS for text in in_short(day)]
-        self.vocabulary = Vocabulary.of([*texts, "; ；"])
+        train = {k: draw(10_000, k, seed=k) for k in counts}
+        held_out = {k: draw(500, k, 100 + k, held_out=True) for k in counts}
+        every = [text for pairs in train.values() for pair in pairs for text in pair]
+        self.vocabulary = Vocabulary.of(every)
+        self.longest = max(map(len, every)) + 1  # and <eos>
 
         def encode(pairs: list[tuple[str, str]]) -> tuple[Tensor, Tensor]:
             step = -1 if reverse else 1
@@ -63,8 +74,8 @@ class Lines:
             target = [japanese for _, japanese in pairs]
             return source, self.vocabulary.encode(target, bos=True, eos=True)
 
-        self.train = {k: encode(lines(10_000, k, seed=k)) for k in counts}
-        self.held_out = {k: encode(lines(500, k, 100 + k, True)) for k in counts}
+        self.train = {k: encode(pairs) for k, pairs in train.items()}
+        self.held_out = {k: encode(pairs) for k, pairs in held_out.items()}
 
     def batches(self, seed: int) -> Iterator[tuple[Tensor, ...]]:
         """Batches of 64 lines: of one day, of two, and so on, and again."""
@@ -75,7 +86,7 @@ class Lines:
         """Share of 500 lines without an error, for each number of days."""
         rows = (self.held_out if held_out else self.train).values()
         return [
-            exact_match(greedy(model, source[:500], 36), target[:500, 1:])
+            exact_match(greedy(model, source[:500], self.longest), target[:500, 1:])
             for source, target in rows
         ]
 
@@ -101,10 +112,13 @@ def main() -> None:
     parser.add_argument(
         "--reverse", action="store_true", help="read the source last character first"
     )
-    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    parser.add_argument("--dates", action="store_true", help="lines of whole dates")
+    parser.add_argument("--table", type=Path, help="where the rows go")
     options = parser.parse_args()
 
-    data = Lines(reverse=options.reverse)
+    table = options.table or (WHOLE if options.dates else TABLE)
+    draw = date_lines if options.dates else lines
+    data = Lines(reverse=options.reverse, draw=draw)
     for seed in options.seeds:
         for size in options.sizes:
             model, seconds = train(data, size, seed, options.steps, progress=True)
@@ -121,7 +135,7 @@ def main() -> None:
             trained_on = zip(COUNTS, data.matches(model, held_out=False))
             row |= {f"match_{count}": f"{match:.3f}" for count, match in held_out}
             row |= {f"train_{count}": f"{match:.3f}" for count, match in trained_on}
-            append_row(options.table, row)
+            append_row(table, row)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ dear fresh memory is: ours asks for more of it.
 
 import argparse
 import os
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from statistics import median
 
 import torch
@@ -22,6 +24,9 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from minitfm.lstm import GRU, LSTM
 from minitfm.rnn import RNN
+
+sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.benchmarks.tables import keep
 
 
 def seconds(forward: Callable[[], Tensor]) -> tuple[float, float]:
@@ -39,6 +44,7 @@ def main() -> None:
     parser.add_argument("--padded", action="store_true", help="random lengths: a mask here, a packed sequence in torch")
     parser.add_argument("--fixed-input", action="store_true", help="no gradient of the input is asked for")
     parser.add_argument("--precision", choices=["highest", "high", "medium"], default="highest")
+    parser.add_argument("--tables", type=Path, help="also write the ratios as a CSV file into this folder")
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
@@ -58,6 +64,7 @@ def main() -> None:
     print(f"{vars(options)}, torch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print("                  ours, ms  torch, ms  ratio of least  median ratio")
     kinds = ((RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU))
+    ratios: dict[str, list[str]] = {}
     for ours, theirs, fast in ((*kind, fast) for kind in kinds for fast in (False, True)):
         size = (options.width, options.width, options.layers)
         first = ours(*size, bidirectional=options.bidirectional, fast=fast)
@@ -71,8 +78,11 @@ def main() -> None:
             a, b = (min(column) for column in zip(*pairs))
             middle = median(mine / other for mine, other in pairs)
             name = f"{ours.__name__:5}{'fast' if fast else 'loop'}"
+            if clock == "wall":
+                ratios.setdefault(ours.__name__, [ours.__name__]).append(f"{a / b:.2f}")
             print(f"{name:9}{clock:>6}{1000 * a:11.0f}{1000 * b:11.0f}{a / b:16.2f}{middle:14.2f}")
     print(f"load {os.getloadavg()[0]:.1f}")
+    keep(options.tables, "recurrent", ("network", "the loop", "fast=True"), ratios.values())
 
 
 if __name__ == "__main__":

@@ -32,6 +32,7 @@ from minitfm.smoothing import generator_loss
 from minitfm.transformer import Transformer, TransformerConfig
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+from tests.benchmarks.tables import keep
 from tests.marian import generated, to_marian
 
 HAS = {name: importlib.util.find_spec(name) is not None for name in ("transformers", "x_transformers", "ctranslate2")}
@@ -111,10 +112,10 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, kind: str, *tokens:
     optimizer.zero_grad(set_to_none=True)
 
 
-def table(title: str, calls: dict[str, Callable[[], Any]], rounds: int) -> None:
+def table(title: str, calls: dict[str, Callable[[], Any]], options: argparse.Namespace, name: str) -> None:
     """Call each in turn; print its seconds and how many times as fast as the first it is."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for number in range(1 + rounds):
+    for number in range(1 + options.rounds):
         for name, call in calls.items():
             begin = time.perf_counter()
             call()
@@ -122,24 +123,29 @@ def table(title: str, calls: dict[str, Callable[[], Any]], rounds: int) -> None:
                 seconds[name].append(time.perf_counter() - begin)
     first = next(iter(seconds.values()))
     print(f"\n{title}\n{'':32}  seconds (least)  ratio of least  median ratio")
-    for name, taken in seconds.items():
-        ratio = median(a / b for a, b in zip(first, taken))
-        print(f"{name:32} {min(taken):16.3f} {min(first) / min(taken):15.2f} {ratio:13.2f}", flush=True)
+    rows = []
+    for who, taken in seconds.items():
+        least, middle = min(first) / min(taken), median(a / b for a, b in zip(first, taken))
+        print(f"{who:32} {min(taken):16.3f} {least:15.2f} {middle:13.2f}", flush=True)
+        rows.append((who, f"{min(taken):.3f}", f"{least:.2f}", f"{middle:.2f}"))
+    keep(options.tables, name, ("model", "seconds, least", "times as fast, by the least", "by the median"), rows)
 
 
-def training(config: TransformerConfig, rows: int, length: int, rounds: int, kinds: list[str]) -> None:
+def training(
+    config: TransformerConfig, rows: int, length: int, kinds: list[str], options: argparse.Namespace, name: str
+) -> None:
     tokens = (
         torch.randint(3, config.vocabulary, (rows, length)),
         torch.randint(3, config.vocabulary, (rows, length + 1)),
     )
     calls = {}
     for kind in kinds:
-        for name, make in TRAINED.items():
+        for who, make in TRAINED.items():
             model = make(config).train()
             optimizer = torch.optim.Adam(model.parameters(), lr=1e-4)
-            calls[f"{name}, {kind}"] = lambda m=model, o=optimizer, k=kind: step(m, o, k, *tokens)
+            calls[f"{who}, {kind}"] = lambda m=model, o=optimizer, k=kind: step(m, o, k, *tokens)
     size = f"d_model {config.d_model}, {config.layers}+{config.layers} layers, {rows} sentences of {length} tokens"
-    table(f"training step, {size}", calls, rounds)
+    table(f"training step, {size}", calls, options, name)
 
 
 def ctranslated(model: Transformer, source: Tensor, beam: int, tokens: int) -> Callable[[], list[list[str]]]:
@@ -166,7 +172,9 @@ def ctranslated(model: Transformer, source: Tensor, beam: int, tokens: int) -> C
     return lambda: [one.hypotheses[0] for one in translator.translate_batch(rows, **options)]
 
 
-def writing(config: TransformerConfig, rounds: int, beam: int, rows: int = 200, tokens: int = 20) -> None:
+def writing(
+    config: TransformerConfig, beam: int, options: argparse.Namespace, rows: int = 200, tokens: int = 20
+) -> None:
     """Sentences of 6 to 16 tokens into translations of up to ``tokens``, by a model whose weights are random."""
     model = Transformer(config).eval()
     with torch.no_grad():
@@ -189,7 +197,7 @@ def writing(config: TransformerConfig, rounds: int, beam: int, rows: int = 200, 
             calls["CTranslate2"] = ctranslated(model, source, beam, tokens)
         except Exception as error:  # its converter knows only some versions of transformers
             print(f"no CTranslate2: {type(error).__name__}: {error}")
-    table(f"writing, beam {beam}, {rows} sentences, up to {tokens} tokens, float32", calls, rounds)
+    table(f"writing, beam {beam}, {rows} sentences, up to {tokens} tokens, float32", calls, options, f"writing-{beam}")
 
 
 def memory(name: str, kind: str) -> None:
@@ -210,6 +218,7 @@ def main() -> None:
     parser.add_argument("--only", choices=["train", "large", "write", "memory"], action="append")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--tables", type=Path, help="also write each table as a CSV file into this folder")
     parser.add_argument("--memory-of", nargs=2, help=argparse.SUPPRESS)
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -219,21 +228,23 @@ def main() -> None:
     parts = options.only or ["train", "large", "write", "memory"]
     print(f"torch {torch.__version__}, {options.threads} thread(s), load {os.getloadavg()[0]:.1f}")
     if "train" in parts:
-        training(CONFIG, 256, 16, options.rounds, KINDS)
+        training(CONFIG, 256, 16, KINDS, options, "training")
     if "large" in parts:
         large = TransformerConfig(8000, d_model=512, d_ff=2048, heads=8, layers=6)
-        training(large, 64, 64, options.rounds, ["float32", "bfloat16"])
+        training(large, 64, 64, ["float32", "bfloat16"], options, "training-large")
     if "write" in parts:
-        writing(CONFIG, options.rounds, beam=1)
-        writing(CONFIG, options.rounds, beam=4)
+        writing(CONFIG, 1, options)
+        writing(CONFIG, 4, options)
     if "memory" in parts:
         print("\npeak memory of a process that trains two steps, MB")
+        rows = []
         for name in TRAINED:
             for kind in ("float32", "bfloat16"):
                 command = [sys.executable, __file__, "--threads", str(options.threads), "--memory-of", name, kind]
-                print(
-                    f"{name + ', ' + kind:32}", subprocess.run(command, capture_output=True, text=True).stdout.strip()
-                )
+                run = subprocess.run(command, capture_output=True, text=True, check=True)
+                rows.append((f"{name}, {kind}", run.stdout.strip()))
+                print(f"{rows[-1][0]:32} {rows[-1][1]}", flush=True)
+        keep(options.tables, "memory", ("model", "peak memory, MB"), rows)
     return None
 
 
