@@ -41,6 +41,13 @@ def test_the_source_shown_is_the_file_s_and_links_to_its_lines():
     assert repr(shown) == code
 
 
+def test_a_long_runs_source_is_linked_where_the_repository_has_it():
+    from minitfm.results import vector
+
+    path, first = re.search(r"blob/main/(\S+)#L(\d+)", Source(vector.train)._repr_markdown_()).groups()
+    assert (ROOT / path).read_text().splitlines()[int(first) - 1].startswith("def train(")
+
+
 def test_the_repository_is_the_one_the_project_states():
     stated = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
     assert repository() == stated
