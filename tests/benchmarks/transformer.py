@@ -114,13 +114,13 @@ def step(model: nn.Module, optimizer: torch.optim.Optimizer, kind: str, *tokens:
 
 def table(title: str, calls: dict[str, Callable[[], Any]], options: argparse.Namespace, name: str) -> None:
     """Call each in turn; print its seconds and how many times as fast as the first it is."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    seconds: dict[str, list[float]] = {who: [] for who in calls}
     for number in range(1 + options.rounds):
-        for name, call in calls.items():
+        for who, call in calls.items():
             begin = time.perf_counter()
             call()
             if number > 0:  # the first round warms up
-                seconds[name].append(time.perf_counter() - begin)
+                seconds[who].append(time.perf_counter() - begin)
     first = next(iter(seconds.values()))
     print(f"\n{title}\n{'':32}  seconds (least)  ratio of least  median ratio")
     rows = []
