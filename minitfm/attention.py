@@ -26,11 +26,25 @@ def attention_weights(
         Weights of at least 0 that sum to 1 over the keys; all zeros for a query that may attend to nothing.
     """
     d_k = query.shape[-1]
-    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    return masked_softmax(query @ key.transpose(-2, -1) / math.sqrt(d_k), mask)
+
+
+def masked_softmax(
+    scores: Float[Tensor, "*batch query key"], mask: Bool[Tensor, "*#batch #query key"] | None
+) -> Float[Tensor, "*batch query key"]:
+    """Make each query's scores weights over the keys that ``mask`` leaves visible; all zeros where it leaves none."""
     if mask is None:
-        return scores.softmax(-1)
-    weights = scores.where(mask, -math.inf).softmax(-1)
+        return softmax(scores)
+    weights = softmax(scores.where(mask, -math.inf))
     return weights.where(mask, 0.0)  # the softmax of a row of -inf alone is NaN
+
+
+def softmax(scores: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch query key"]:
+    """``scores.softmax(-1)``. On a CPU a row that does not fill a register of 64 bytes takes several times longer."""
+    keys = scores.shape[-1]
+    if scores.device.type != "cpu" or keys >= 64 // scores.element_size():
+        return scores.softmax(-1)
+    return F.pad(scores, (0, 64 // scores.element_size() - keys), value=-math.inf).softmax(-1)[..., :keys]
 
 
 def scaled_dot_product_attention(
@@ -74,6 +88,79 @@ def fused_pays(query: Tensor, key: Tensor) -> bool:
     """
     short = 256 if query.dtype == torch.bfloat16 else 32
     return query.device.type != "cpu" or min(query.shape[-2], key.shape[-2]) > short
+
+
+class AdditiveAttention(nn.Module):
+    """Attention whose score is a small network: vᵀ tanh(W q + U k) (Bahdanau et al. 2015)."""
+
+    def __init__(self, d_query: int, d_key: int, d_score: int) -> None:
+        """Make the network.
+
+        Args:
+            d_query: width of the queries.
+            d_key: width of the keys.
+            d_score: width of its inner layer.
+        """
+        super().__init__()
+        self.query = nn.Linear(d_query, d_score, bias=False)
+        self.key = nn.Linear(d_key, d_score)
+        self.score = nn.Linear(d_score, 1, bias=False)
+
+    def weights(
+        self,
+        query: Float[Tensor, "*batch query d_query"],
+        key: Float[Tensor, "*batch key d_key"],
+        mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    ) -> Float[Tensor, "*batch query key"]:
+        """How much each query attends to each key, as ``attention_weights`` has it with another score."""
+        pairs = self.query(query).unsqueeze(-2) + self.key(key).unsqueeze(-3)  # every query beside every key
+        return masked_softmax(self.score(pairs.tanh()).squeeze(-1), mask)
+
+    def forward(
+        self,
+        query: Float[Tensor, "*batch query d_query"],
+        key: Float[Tensor, "*batch key d_key"],
+        value: Float[Tensor, "*batch key d_value"],
+        mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    ) -> Float[Tensor, "*batch query d_value"]:
+        """Average the values by how well each query matches each key.
+
+        Args:
+            query: what each position looks for.
+            key: what each position offers to be found by.
+            value: what each position hands over when it is attended to.
+            mask: True where a query may attend to a key. A query that may attend to nothing gets zeros.
+        """
+        return self.weights(query, key, mask) @ value
+
+
+class DotProductAttention(nn.Module):
+    """Attention whose score is a scaled dot product: queries and keys are projected to the same width first."""
+
+    def __init__(self, d_query: int, d_key: int, d_score: int) -> None:
+        """Make both projections, to ``d_score`` numbers, the paper's d_k."""
+        super().__init__()
+        self.query = nn.Linear(d_query, d_score, bias=False)
+        self.key = nn.Linear(d_key, d_score, bias=False)
+
+    def weights(
+        self,
+        query: Float[Tensor, "*batch query d_query"],
+        key: Float[Tensor, "*batch key d_key"],
+        mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    ) -> Float[Tensor, "*batch query key"]:
+        """How much each query attends to each key."""
+        return attention_weights(self.query(query), self.key(key), mask)
+
+    def forward(
+        self,
+        query: Float[Tensor, "*batch query d_query"],
+        key: Float[Tensor, "*batch key d_key"],
+        value: Float[Tensor, "*batch key d_value"],
+        mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    ) -> Float[Tensor, "*batch query d_value"]:
+        """Average the values by how well each query matches each key; arguments as in ``AdditiveAttention``."""
+        return scaled_dot_product_attention(self.query(query), self.key(key), value, mask)
 
 
 class SelfAttention(nn.Module):

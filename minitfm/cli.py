@@ -3,6 +3,7 @@
 """
 
 import dataclasses
+import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -44,7 +45,9 @@ def train(
     preset: Annotated[
         str | None, typer.Option(help="A model and recipe by name; the corpus's first if not given.")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0, help="Stop after this time; start again to go on.")] = 30,
+    minutes: Annotated[
+        float | None, typer.Option(min=0, help="Stop after this time, wherever it is; start again to go on.")
+    ] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Updates of the weights, all in all.")] = None,
     folder: Annotated[Path | None, typer.Option(help="For checkpoints and log; runs/CORPUS if not given.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of the weights, the dropout and the order.")] = 0,
@@ -54,6 +57,9 @@ def train(
     rate: Annotated[float | None, typer.Option(help="Learning rate, as a multiple of the paper's.")] = None,
     warmup: Annotated[int | None, typer.Option(min=1, help="Steps to the highest learning rate.")] = None,
     dropout: Annotated[float | None, typer.Option(min=0, max=0.9, help="Instead of the preset's.")] = None,
+    cooldown: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of the steps, the last, in which the rate falls to 0.")
+    ] = None,
     checkpoint: Annotated[int | None, typer.Option(min=1, help="Steps between two checkpoints.")] = None,
     log_every: Annotated[int | None, typer.Option(min=1, help="Steps between two rows of log.csv.")] = None,
     compile: Annotated[bool, typer.Option("--compile", help="Translate the model by torch.compile first.")] = False,
@@ -70,7 +76,14 @@ def train(
     name = preset or next(iter(PRESETS[corpus]))
     known(name, PRESETS[corpus], "--preset")
     chosen = PRESETS[corpus][name]
-    wanted = {"steps": steps, "precision": precision, "accumulate": accumulate, "rate": rate, "warmup": warmup}
+    wanted = {
+        "steps": steps,
+        "precision": precision,
+        "accumulate": accumulate,
+        "rate": rate,
+        "warmup": warmup,
+        "cooldown": cooldown,
+    }
     wanted |= {"checkpoint": checkpoint, "log": log_every, "compile": compile}
     recipe = dataclasses.replace(chosen.recipe, **given(wanted))
     model = dataclasses.replace(chosen.model, **given({"dropout": dropout}))
@@ -81,7 +94,7 @@ def train(
     folder = folder or Path("runs") / corpus
     first = os.environ.get("RANK", "0") == "0"
     try:
-        train_on(corpus, chosen, folder, seed=seed, minutes=minutes, say=tell)
+        train_on(corpus, chosen, folder, seed=seed, minutes=math.inf if minutes is None else minutes, say=tell)
     except KeyboardInterrupt:
         raise failure("stopped; the same command goes on from the last checkpoint") from None
     if first:

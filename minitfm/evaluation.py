@@ -1,5 +1,6 @@
 """How good a trained model is on the half that it never saw (chapter 12)."""
 
+import re
 import time
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -68,9 +69,15 @@ def scores(corpus: str, written: Sequence[str], wanted: Sequence[tuple[str, str]
     """
     references = [target for _, target in wanted]
     if corpus == "cmudict":
-        listed = tasks.pronunciations(held_out=True)
-        words, phonemes = tasks.error_rates([text.split() for text in written], [listed[word] for word, _ in wanted])
-        return [Score("word error rate", 100 * words, "%"), Score("phoneme error rate", 100 * phonemes, "%")]
+        found = []
+        for stress in (False, True):
+            listed = tasks.pronunciations(held_out=True, stress=stress)
+            guesses = [(text if stress else re.sub("[012]", "", text)).split() for text in written]
+            rates = tasks.error_rates(guesses, [listed[word] for word, _ in wanted])
+            note = f"%, {'with' if stress else 'without'} stress"
+            names = ("word error rate", "phoneme error rate")
+            found += [Score(name, 100 * rate, note) for name, rate in zip(names, rates)]
+        return found
     if corpus == "dates":
         right = sum(text == reference for text, reference in zip(written, references))
         return [Score("right", 100 * right / len(references), "% of the lines, every character")]

@@ -55,6 +55,24 @@ class FeedForward(nn.Module):
         return self.outer(self.inner(x).relu())
 
 
+class Dropout(nn.Dropout):
+    """Set each number to zero with probability p while training, divide the others by 1 - p (Srivastava et al. 2014).
+
+    The same as ``nn.Dropout``, but for whence a CPU takes its random numbers: one draw of 64 bits serves four numbers,
+    which is several times faster. So p is met to within 1 / 131,072 there.
+    """
+
+    def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+        """Multiply by a new draw of 0 and 1 / (1 - p)."""
+        if not (self.training and 0 < self.p < 1 and x.device.type == "cpu"):
+            return super().forward(x)
+        bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64).random_(-(2**63), None)  # all 64 of them
+        uniform = bits.view(torch.int16)[: x.numel()].view(x.shape)  # each from -2^15 to 2^15 - 1
+        kept = torch.empty_like(x, requires_grad=False)
+        torch.ge(uniform, round(self.p * 2**16) - 2**15, out=kept)
+        return x * kept.div_(1 - self.p)
+
+
 class Residual(nn.Module):
     """Add a sublayer's output to its input, and normalize.
 
@@ -67,7 +85,7 @@ class Residual(nn.Module):
         super().__init__()
         self.placement = norm
         self.norm = LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(
         self,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 from minitfm import corpora, tasks
 from minitfm.bpe import Tokenizer
@@ -15,19 +16,33 @@ EMBEDDED = {
 NAMES = (*EMBEDDED, *(name for name, corpus in corpora.CORPORA.items() if len(corpus.languages) == 2))
 
 
+@runtime_checkable
+class Shape(Protocol):
+    """A dataclass of every choice that makes a model, such as ``TransformerConfig`` and ``RecurrentConfig``."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of symbols."""
+
+    def build(self) -> Any:
+        """Make the model."""
+
+
 @dataclass(frozen=True)
 class Preset:
-    """A Transformer for a corpus, and how to train it.
+    """A model for a corpus, and how to train it.
 
     Attributes:
         model: its shape; the vocabulary is put in when it is known.
-        vocabulary: entries of the tokenizer; None for one token a character.
+        vocabulary: entries of the tokenizer; None for one token a character, see ``learned_tokenizer``.
         tokens: tokens in a batch on each side, padding included, all processes together.
         max_length: longer sentences are not learned from.
         recipe: how to train.
     """
 
-    model: TransformerConfig = field(
+    model: Shape = field(
         default_factory=lambda: TransformerConfig(d_model=256, d_ff=1024, heads=4, layers=3, dropout=0.1)
     )
     vocabulary: int | None = 8000
@@ -56,8 +71,8 @@ def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
     """Sentence pairs of a corpus by name: "train" to learn from, "valid" to look at meanwhile, "test" for the end.
 
     Besides the corpora of ``corpora.corpus`` there are two that need no network: "dates" (English, Japanese) and
-    "cmudict" (spelling, phonemes parted by spaces). Both hold out days or words; of these, "valid" and "test" share no
-    pair.
+    "cmudict" (spelling, phonemes with stress, parted by spaces). Both hold out days or words; of these, "valid" and
+    "test" share no pair.
 
     Raises:
         ValueError: if there is no such corpus or split.
@@ -73,7 +88,7 @@ def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
         held_out = list(dict.fromkeys(tasks.dates(4000, seed=1, held_out=True)))
         return held_out[split == "test" :: 2][:1000]
     if corpus == "cmudict":
-        listed = tasks.pronunciations(held_out=split != "train")
+        listed = tasks.pronunciations(held_out=split != "train", stress=True)
         if split == "train":
             return [(word, " ".join(phonemes)) for word in sorted(listed) for phonemes in listed[word]]
         return [(word, " ".join(listed[word][0])) for word in sorted(listed)[split == "test" :: 2]]
@@ -81,19 +96,43 @@ def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
 
 
 def learned_tokenizer(corpus: str, size: int | None) -> Tokenizer:
-    """A tokenizer for a corpus, learned from both sides of its training half alone; None for one token a character."""
+    """A tokenizer for a corpus, learned from both sides of its training half alone.
+
+    Args:
+        corpus: its name.
+        size: entries of the vocabulary; None for one token a character, in cmudict one a letter or phoneme.
+    """
     texts = [text for pair in pairs(corpus, "train") for text in pair]
-    return characters(texts) if size is None else Tokenizer.train(texts, size)
+    if size is not None:
+        return Tokenizer.train(texts, size)
+    return letters_and_phonemes(texts) if corpus == "cmudict" else characters(texts)
 
 
 def characters(texts: Iterable[str]) -> Tokenizer:
     """A tokenizer whose tokens are the characters of the texts; any other character is read as U+FFFD, �."""
     import tokenizers
 
-    unknown = "\ufffd"
-    symbols = sorted({character for text in texts for character in text} | {unknown})
-    ids = {symbol: number for number, symbol in enumerate(symbols)}
-    library = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=unknown))
-    library.pre_tokenizer = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
+    library = of_symbols({character for text in texts for character in text}, split)
     library.decoder = tokenizers.decoders.Fuse()
     return Tokenizer(library)
+
+
+def letters_and_phonemes(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer for "read" and "R EH1 D": a lower-case letter is a token, and so is what stands between spaces."""
+    import tokenizers
+
+    letter = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[a-z']"), "isolated")
+    split = tokenizers.pre_tokenizers.Sequence([letter, tokenizers.pre_tokenizers.WhitespaceSplit()])
+    return Tokenizer(of_symbols({symbol for text in texts for symbol, _ in split.pre_tokenize_str(text)}, split))
+
+
+def of_symbols(symbols: set[str], split: Any) -> Any:
+    """What the tokenizers library needs for a fixed set of symbols and U+FFFD, which stands for any other."""
+    import tokenizers
+
+    unknown = "\ufffd"
+    ids = {symbol: number for number, symbol in enumerate(sorted(symbols | {unknown}))}
+    library = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=unknown))
+    library.pre_tokenizer = split
+    return library

@@ -36,6 +36,8 @@ class Recipe:
         steps: updates of the weights, all in all.
         rate: the learning rate is this times ``paper_rate``.
         warmup: steps to the highest learning rate.
+        cooldown: over this share of the steps, the last, the learning rate falls further, in a line to 0. The paper has
+            none.
         betas: of Adam.
         eps: of Adam.
         smoothing: label smoothing's epsilon.
@@ -56,6 +58,7 @@ class Recipe:
     steps: int = 100_000
     rate: float = 1.0
     warmup: int = 4000
+    cooldown: float = 0.0
     betas: tuple[float, float] = (0.9, 0.98)
     eps: float = 1e-9
     smoothing: float = 0.1
@@ -72,6 +75,13 @@ class Recipe:
         for name in ("warmup", "accumulate", "checkpoint", "keep", "log"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        if not 0 <= self.cooldown <= 1:
+            raise ValueError(f"cooldown={self.cooldown} is no share of the steps; choose 0 to 1")
+
+    def rate_at(self, step: int, d_model: int) -> float:
+        """The learning rate of a step, counted from 1."""
+        left = (self.steps + 1 - step) / (self.cooldown * self.steps + 1)
+        return self.rate * paper_rate(step, d_model, self.warmup) * min(1.0, left)
 
 
 def bfloat16_pays(device: torch.device) -> bool:

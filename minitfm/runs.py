@@ -16,7 +16,6 @@ from minitfm.evaluation import Score, evaluate, nats_a_token
 from minitfm.parallel import processes
 from minitfm.presets import Preset, learned_tokenizer, pairs
 from minitfm.training import train
-from minitfm.transformer import Transformer
 
 
 def train_on(
@@ -29,7 +28,7 @@ def train_on(
     progress: bool = True,
     say: Callable[[str], Any] = print,
 ) -> list[Score]:
-    """Train a Transformer on a corpus, or go on with a training in ``folder``; score it on the validation half.
+    """Train a model on a corpus, or go on with a training in ``folder``; score it on the validation half.
 
     Under ``torchrun`` each process takes its part of every batch, and the first one alone speaks and writes.
 
@@ -62,6 +61,7 @@ def train_on(
         config = dataclasses.replace(preset.model, vocabulary=len(tokenizer))
         described_as = {
             "corpus": corpus,
+            "model": type(config).__name__,
             "config": dataclasses.asdict(config),
             "tokenizer": tokenizer.to_json(),
             "seed": seed,
@@ -75,7 +75,7 @@ def train_on(
             agree(saved[-1], described_as)
             tell(f"{folder} holds a training of {int(saved[-1].name[5:]):,} steps: going on with it")
         torch.manual_seed(seed)
-        model = Transformer(config).to(device)
+        model = config.build().to(device)
         torch.manual_seed(seed + rank)  # each process has its own dropout
         size = sum(parameter.numel() for parameter in model.parameters())
         tell(f"{corpus}: {len(training):,} pairs, {len(tokenizer):,} tokens; {size:,} weights on {device}")
@@ -134,6 +134,8 @@ def token_batches(
 def what_matters(preset: Preset) -> dict[str, Any]:
     """What of a preset, besides the model, two trainings must share for one to go on with the other's weights."""
     recipe = dataclasses.asdict(preset.recipe)
-    for free in ("steps", "compile", "precision", "checkpoint", "keep", "log"):
+    for free in ("compile", "precision", "checkpoint", "keep", "log"):
         del recipe[free]
+    if not preset.recipe.cooldown:
+        del recipe["steps"]  # with one, the learning rate depends on where the training ends
     return {**recipe, "vocabulary": preset.vocabulary, "tokens": preset.tokens, "max_length": preset.max_length}

@@ -107,11 +107,13 @@ class _GeneratorLoss(torch.autograd.Function):
         loss = torch.zeros((), dtype=exact, device=x.device)
         d_x, d_weight = torch.empty_like(x), torch.zeros_like(weight)
         d_bias = None if bias is None else torch.zeros_like(bias)
+        logits, exact_logits, softmax = (x.new_empty(rows, len(w), dtype=one) for one in (kind, exact, exact))
         for chunk, goal, d_chunk in zip(x.split(rows), target.unsqueeze(1).split(rows), d_x.split(rows)):
-            z = (chunk @ w.T).to(exact)
+            half, z, p = logits[: len(chunk)], exact_logits[: len(chunk)], softmax[: len(chunk)]
+            z.copy_(torch.mm(chunk, w.T, out=half))
             if bias is not None:
                 z += bias
-            p = z.softmax(-1)
+            torch.softmax(z, -1, out=p)
             log_sum = z.amax(-1) - p.amax(-1).log()  # of exp z; exact where a small p would round to 0
             at_goal = z.gather(1, goal).sum()
             rest = z.sum() - at_goal - (0 if hidden is None else z[:, hidden].sum())
@@ -123,9 +125,8 @@ class _GeneratorLoss(torch.autograd.Function):
                 z[:, hidden] += wrong
             if d_bias is not None:
                 d_bias += z.sum(0)
-            z = z.to(kind)
-            d_chunk.copy_(z @ w)
-            d_weight += z.T @ chunk
+            torch.mm(half.copy_(z), w, out=d_chunk)
+            d_weight += half.T @ chunk
         ctx.save_for_backward(d_x, d_weight, d_bias)
         return loss
 

@@ -14,9 +14,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from minitfm.checkpoints import agree, checkpoints, generators, restore, save
+from minitfm.memory import keep_freed_memory
 from minitfm.parallel import gathered, summed, world_and_rank
 from minitfm.progress import Report
-from minitfm.recipe import Recipe, bfloat16_pays, paper_rate
+from minitfm.recipe import Recipe, bfloat16_pays
 from minitfm.smoothing import generator_loss
 
 
@@ -86,6 +87,7 @@ def train(
     """
     begin, device = time.monotonic(), next(model.parameters()).device
     world, rank = world_and_rank()
+    keep_freed_memory()
     fused = device.type == "cpu"  # one pass over the weights instead of ten
     optimizer = torch.optim.Adam(model.parameters(), lr=0.0, betas=recipe.betas, eps=recipe.eps, fused=fused)
     step, health = 0, Health()
@@ -107,7 +109,7 @@ def train(
         step += 1
         parts = [tuple(part.to(device) for part in next(stream)) for _ in range(recipe.accumulate)]
         tokens = summed(torch.stack([(target[:, 1:] != 0).sum() for _, target in parts]).sum(), world)
-        optimizer.param_groups[0]["lr"] = rate = recipe.rate * paper_rate(step, width(model), recipe.warmup)
+        optimizer.param_groups[0]["lr"] = rate = recipe.rate_at(step, width(model))
         optimizer.zero_grad(set_to_none=True)
         value = torch.zeros((), device=device)
         for number, (source, target) in enumerate(parts, start=1):

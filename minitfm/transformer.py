@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.layers import FeedForward, LayerNorm, Norm, Residual
+from minitfm.layers import Dropout, FeedForward, LayerNorm, Norm, Residual
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention, recorded_weights
 from minitfm.positional import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -66,6 +66,10 @@ class TransformerConfig:
     def tiny(cls, vocabulary: int, **changes: Any) -> "TransformerConfig":
         """A model that a laptop trains in a minute."""
         return cls(vocabulary, **{"d_model": 64, "d_ff": 256, "heads": 4, "layers": 2, **changes})
+
+    def build(self) -> "Transformer":
+        """Make the model."""
+        return Transformer(self)
 
     def attention(self, rotate: nn.Module | None = None) -> MultiHeadAttention:
         """One attention layer of this shape."""
@@ -197,7 +201,7 @@ class Transformer(nn.Module):
         self.generator = nn.Linear(config.d_model, target_vocabulary, bias=False)
         self.source_positions, self.target_positions = config.absolute_positions(), config.absolute_positions()
         self.encoder, self.decoder = Encoder(config), Decoder(config)
-        self.dropout = nn.Dropout(config.dropout)
+        self.dropout = Dropout(config.dropout)
         for name, parameter in self.named_parameters():
             if "embedding" in name or "generator" in name:
                 nn.init.normal_(parameter, std=config.d_model**-0.5)

@@ -7,13 +7,17 @@ from typing import Any
 
 import torch
 
+from minitfm.attentive import RecurrentConfig
 from minitfm.bpe import Tokenizer
 from minitfm.checkpoints import MODEL, averaged, checkpoints, described, read
 from minitfm.corpora import detokenize, tokenize_english
 from minitfm.data import evaluation_batches
 from minitfm.decoding import Hypothesis, beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
-from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.transformer import TransformerConfig
+
+# The kinds of models that can be loaded, by the name that their checkpoints give.
+SHAPES: dict[str, Any] = {shape.__name__: shape for shape in (TransformerConfig, RecurrentConfig)}
 
 
 def files(checkpoint: str | Path, average: int = 1) -> list[Path]:
@@ -54,9 +58,7 @@ def description(checkpoint: str | Path) -> dict[str, Any]:
     return found
 
 
-def load(
-    checkpoint: str | Path, average: int = 1, device: torch.device | str | None = None
-) -> tuple[Transformer, Tokenizer]:
+def load(checkpoint: str | Path, average: int = 1, device: torch.device | str | None = None) -> tuple[Any, Tokenizer]:
     """Build a trained model and its tokenizer again from what travels with the weights. Nothing is unpickled.
 
     Args:
@@ -69,7 +71,10 @@ def load(
         ValueError: if it is not of this package.
     """
     found = description(checkpoint)
-    model = Transformer(TransformerConfig(**found["config"]))
+    kind = found.get("model", TransformerConfig.__name__)
+    if kind not in SHAPES:
+        raise ValueError(f"{checkpoint} holds a model of kind {kind!r}; known are {', '.join(SHAPES)}")
+    model = SHAPES[kind](**found["config"]).build()
     states = [read(file)[0] for file in files(checkpoint, average)]
     model.load_state_dict(averaged(states) if average > 1 else states[0])
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -123,6 +128,8 @@ def translate(
 def read_as(corpus: str, text: str) -> str:
     """Bring a text as people write it into the form of a corpus."""
     text = unicodedata.normalize("NFC", text.strip())
+    if corpus == "cmudict":
+        return text.lower()
     return tokenize_english(text) if corpus == "small_parallel_enja" else text
 
 

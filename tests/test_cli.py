@@ -17,13 +17,15 @@ import torch
 from typer.testing import CliRunner
 
 from minitfm import cli, corpora, presets, tasks
+from minitfm.attentive import AttentiveSeq2Seq, RecurrentConfig
 from minitfm.checkpoints import MODEL, averaged, checkpoints, read
 from minitfm.evaluation import evaluate, nats_a_token, scores
-from minitfm.presets import PRESETS, Preset, characters, learned_tokenizer, pairs
+from minitfm.presets import PRESETS, Preset, characters, learned_tokenizer, letters_and_phonemes, pairs
 from minitfm.recipe import Recipe
 from minitfm.runs import train_on
+from minitfm.seq2seq import Seq2Seq
 from minitfm.transformer import TransformerConfig
-from minitfm.translation import description, hypotheses, load, read_as, translate, write_as
+from minitfm.translation import SHAPES, description, hypotheses, load, read_as, translate, write_as
 
 ROOT = Path(__file__).parents[1]
 LINES = ["4 March 2025", "", "Sunday, 1 May 1999", "  ", "4 March 2025", "Day ☃", "17 Oct 2031"]
@@ -160,6 +162,20 @@ def test_a_training_goes_on_and_refuses_to_become_another(tmp_path):
     refused(1, "is not the tokenizer of the checkpoints beside it", "train", "dates", "--steps", "8")
 
 
+@pytest.mark.parametrize(("attention", "kind"), [(None, Seq2Seq), ("dot", AttentiveSeq2Seq)])
+def test_recurrent_models_are_trained_and_loaded_as_transformers_are(tmp_path, monkeypatch, attention, kind):
+    preset = dataclasses.replace(SMALL, model=RecurrentConfig(0, 8, attention=attention))
+    train_on("dates", preset, tmp_path, progress=False, say=lambda line: None)
+    model, tokenizer = load(tmp_path)
+    assert type(model) is kind
+    assert len(translate(model, tokenizer, ["4 March 2025", "x"])) == 2
+    with pytest.raises(ValueError, match="model is 'TransformerConfig', was 'RecurrentConfig' there"):
+        train_on("dates", SMALL, tmp_path, progress=False, say=lambda line: None)
+    monkeypatch.delitem(SHAPES, "RecurrentConfig")
+    with pytest.raises(ValueError, match="holds a model of kind 'RecurrentConfig'; known are TransformerConfig"):
+        load(tmp_path)
+
+
 def test_the_tokenizer_learns_from_the_training_half_alone(monkeypatch):
     asked = []
     monkeypatch.setattr(presets, "pairs", lambda corpus, split: asked.append(split) or [("ab", "本")])
@@ -173,7 +189,7 @@ def test_the_halves_share_no_pair():
         halves = [set(pairs(corpus, split)) for split in ("train", "valid", "test")]
         assert all(halves)
         assert sum(map(len, halves)) == len(set.union(*halves))
-    assert ("read", "R EH D") in pairs("cmudict", "train") + pairs("cmudict", "valid") + pairs("cmudict", "test")
+    assert ("read", "R EH1 D") in pairs("cmudict", "train") + pairs("cmudict", "valid") + pairs("cmudict", "test")
     with pytest.raises(ValueError, match="no split 'dev'; it has train, valid, test"):
         pairs("dates", "dev")
     with pytest.raises(ValueError, match="no corpus of sentence pairs; there are dates"):
@@ -277,12 +293,30 @@ def test_bleu_is_sacrebleus_with_its_signature():
     assert "|tok:char|" in letters.note
 
 
-def test_lines_and_pronunciations_are_scored_as_people_do():
+def test_lines_and_pronunciations_are_scored_as_people_do(monkeypatch):
     (right,) = scores("dates", ["2025年3月4日", "x"], [("", "2025年3月4日"), ("", "y")])
     assert right.value == 50
     word, listed = next((w, p) for w, p in tasks.pronunciations(held_out=True).items() if len(p) > 1)
-    words, phonemes = scores("cmudict", [" ".join(listed[1])], [(word, " ".join(listed[0]))])
-    assert (words.value, phonemes.value) == (0, 0)
+    plain = scores("cmudict", [" ".join(listed[1])], [(word, " ".join(listed[0]))])[:2]
+    assert [score.value for score in plain] == [0, 0]
+    wanted = [("about", "AH0 B AW1 T"), ("read", "R EH1 D")]
+    marked = {"about": [("AH0", "B", "AW1", "T")], "read": [("R", "EH1", "D"), ("R", "IY1", "D")]}
+    bare = {word: [tuple(re.sub("[012]", "", p) for p in one) for one in listed] for word, listed in marked.items()}
+    monkeypatch.setattr(tasks, "pronunciations", lambda held_out, stress: marked if stress else bare)
+    found = scores("cmudict", ["AH1 B AW1 T", "R IY1 D"], wanted)
+    assert [(score.value, score.note) for score in found] == [
+        (0, "%, without stress"),
+        (0, "%, without stress"),
+        (50, "%, with stress"),
+        (pytest.approx(100 / 7), "%, with stress"),
+    ]
+
+
+def test_a_letter_and_a_phoneme_are_a_token_each():
+    tokenizer = letters_and_phonemes(["read", "o'clock", "R EH1 D", "AH0 K L AA1 K"])
+    assert [len(row) for row in tokenizer.encode(["read", "o'clock", "R EH1 D"])] == [4, 7, 3]
+    assert tokenizer.decode(tokenizer.encode(["R EH1 D", "AH0 K"])) == ["R EH1 D", "AH0 K"]
+    assert tokenizer.decode(tokenizer.encode(["x", "ZH"])) == ["\ufffd", "\ufffd"]
 
 
 def test_nats_a_token_is_the_mean_surprise(trained):

@@ -38,12 +38,20 @@ CHAPTER = {
     "exercises": 0,
     "results": 0,
 }
-CHAPTER |= {"rnn": 1, "lstm": 2, "seq2seq": 3, "masks": 3, "attention": 4, "multihead": 6, "positional": 7}
-CHAPTER |= {"layers": 8, "transformer": 9, "data": 10, "training": 11, "decoding": 12, "introspect": 13, "cost": 14}
-CHAPTER |= {"bert": 15, "gpt": 16}
+CHAPTER |= {"rnn": 1, "lstm": 2, "seq2seq": 3, "masks": 3, "attention": 4, "attentive": 4}
+CHAPTER |= {
+    "multihead": 6,
+    "positional": 7,
+    "layers": 8,
+    "transformer": 9,
+    "data": 10,
+    "training": 11,
+    "decoding": 12,
+}
+CHAPTER |= {"introspect": 13, "cost": 14, "bert": 15, "gpt": 16}
 CHAPTER |= {"bpe": 10, "corpora": 10}
-CHAPTER |= {"smoothing": 11, "recipe": 11, "checkpoints": 11, "progress": 11, "parallel": 11, "presets": 11}
-CHAPTER |= {"cache": 12, "sampling": 12, "translation": 12, "evaluation": 12, "runs": 12, "cli": 12}
+CHAPTER |= {"smoothing": 11, "recipe": 11, "checkpoints": 11, "progress": 11, "parallel": 11, "memory": 11}
+CHAPTER |= {"presets": 11, "cache": 12, "sampling": 12, "translation": 12, "evaluation": 12, "runs": 12, "cli": 12}
 
 
 def read(path: Path) -> NotebookNode:

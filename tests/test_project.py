@@ -144,8 +144,8 @@ def test_citation_and_package_tell_the_same_version_and_licence() -> None:
 
 
 CHAPTERS = ("vocabulary", "tasks", "puzzles", "fit", "notebook", "plots", "masks", "fused", "rnn", "lstm", "seq2seq",
-            "attention", "multihead", "positional", "layers", "transformer", "bpe", "corpora", "data", "smoothing",
-            "packed", "cache", "decoding", "sampling", "recipe", "parallel", "progress")  # fmt: skip
+            "attention", "attentive", "multihead", "positional", "layers", "transformer", "bpe", "corpora", "data",
+            "smoothing", "packed", "cache", "decoding", "sampling", "recipe", "parallel", "progress")  # fmt: skip
 
 
 def test_importing_the_package_stays_light() -> None:

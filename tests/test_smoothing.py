@@ -71,7 +71,8 @@ def test_the_loss_in_chunks_is_the_definition(seed, dtype, tokens, vocabulary, e
 
     fast = outcome(lambda x, w, b: generator_loss(x, w, b, target, epsilon, variant, rows=rows))
     plain = outcome(lambda x, w, b: smoothed_loss(F.linear(x, w, b), target, epsilon, variant))
-    assert_close(fast, plain)
+    logits = {"logits": F.linear(*inputs.values())}  # what is rounded: a loss near 0 is the difference of large ones
+    assert_close(fast | logits, plain | logits)
 
 
 def test_the_loss_in_chunks_never_holds_the_logits_of_the_batch():

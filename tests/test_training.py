@@ -96,9 +96,20 @@ def test_the_papers_peak():
     assert paper_rate(4000, 512) == pytest.approx(6.99e-4, rel=1e-3)
 
 
-def test_a_recipe_refuses_counts_that_are_not_positive():
+@pytest.mark.parametrize(("steps", "cooldown"), [(100, 0), (100, 20), (100, 100), (4, 1)])
+def test_a_cooldown_is_a_line_to_zero_over_the_last_steps(steps, cooldown):
+    chosen = Recipe(steps=steps, rate=0.7, warmup=10, cooldown=cooldown / steps)
+    shares = [chosen.rate_at(step, 64) / (0.7 * paper_rate(step, 64, 10)) for step in range(1, steps + 1)]
+    assert shares[: steps - cooldown] == pytest.approx([1.0] * (steps - cooldown))
+    falls = [number / (cooldown + 1) for number in range(cooldown, 0, -1)]
+    assert shares[steps - cooldown :] == pytest.approx(falls)
+
+
+def test_a_recipe_refuses_counts_that_do_not_fit():
     with pytest.raises(ValueError, match="accumulate=0; choose 1 or more"):
         Recipe(accumulate=0)
+    with pytest.raises(ValueError, match=r"cooldown=1\.5 is no share of the steps; choose 0 to 1"):
+        Recipe(cooldown=1.5)
 
 
 def test_training_is_torchs_adam_on_the_smoothed_loss(tmp_path):
