@@ -14,13 +14,13 @@ import argparse
 import csv
 import dataclasses
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from minitfm import tasks, translation
 from minitfm.checkpoints import checkpoints
 from minitfm.evaluation import Score, scores
 from minitfm.masks import causal_mask
@@ -29,6 +29,7 @@ from minitfm.presets import PRESETS, Preset, pairs
 from minitfm.results import append_row
 from minitfm.runs import train_on
 from minitfm.transformer import TransformerConfig, Writing
+from minitfm.translation import SHAPES, load, translate
 
 TABLE = Path(__file__).with_suffix(".csv")
 MINUTES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -135,88 +136,90 @@ class TorchConfig(TransformerConfig):
         return TorchTransformer(self)
 
 
-translation.SHAPES["TorchConfig"] = TorchConfig
+SHAPES["TorchConfig"] = TorchConfig
 
 
 def chosen(corpus: str, model: str) -> Preset:
-    """The preset of that name; "torch" is the small one with ``nn.Transformer`` in the place of ours."""
-    preset = PRESETS[corpus]["small" if model == "torch" else model]
-    if model == "torch":
-        shape = TorchConfig(**dataclasses.asdict(preset.model))
-        preset = dataclasses.replace(preset, model=shape)
-    return preset
+    """The preset of that name; "torch" is the small one with ``nn.Transformer``."""
+    if model != "torch":
+        return PRESETS[corpus][model]
+    preset = PRESETS[corpus]["small"]
+    shape = TorchConfig(**dataclasses.asdict(preset.model))
+    return dataclasses.replace(preset, model=shape)
 
 
-def scored(
-    corpus: str, split: str, folder: Path, step: Path, average: int
-) -> list[Score]:
-    """Translate a split with the mean of some checkpoints up to ``step``, and score it."""
-    found = checkpoints(folder)
-    last = found.index(step) + 1
-    states = [
-        translation.read(file / translation.MODEL)[0]
-        for file in found[max(0, last - average) : last]
-    ]
-    model, tokenizer = translation.load(step)
-    if len(states) > 1:
-        model.load_state_dict(translation.averaged(states))
-    wanted = pairs(corpus, split)
-    written = translation.translate(model, tokenizer, [source for source, _ in wanted])
-    if split == "test":
-        lines = "".join(
-            f"{a}\t{b}\t{c}\n" for (a, b), c in zip(wanted, written, strict=True)
-        )
-        (folder / "test.tsv").write_text(lines, encoding="utf-8")
-    return scores(corpus, written, wanted)
+class Run:
+    """A finished training, and what its log says of each checkpoint."""
+
+    def __init__(self, corpus: str, folder: Path) -> None:
+        """Read the log."""
+        self.corpus, self.folder = corpus, folder
+        with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
+            log = list(csv.DictReader(file))
+        trained = [row for row in log if row["loss"]]
+        self.seconds = {int(row["step"]): float(row["seconds"]) for row in trained}
+        self.speed = median(float(row["tokens_per_second"]) for row in trained)
+        self.nats = {
+            int(row["step"]): float(row["evaluation"].partition("=")[2])
+            for row in log
+            if row["evaluation"]
+        }
+        self.saved = {int(file.name[5:]): file for file in checkpoints(folder)}
+        self.last = max(self.saved)
+
+    def marks(self) -> list[int]:
+        """The steps to score: those nearest to some round minutes, and the last."""
+        nearest = {
+            min(self.saved, key=lambda step, m=minute: abs(self.seconds[step] - 60 * m))
+            for minute in MINUTES
+            if 60 * minute < self.seconds[self.last]
+        }
+        return sorted(nearest | {self.last})
+
+    def scored(self, step: int, split: str) -> tuple[int, list[Score]]:
+        """The model's size, and its scores after a step; what it wrote is kept beside its weights."""
+        model, tokenizer = load(self.saved[step])
+        wanted = pairs(self.corpus, split)
+        written = translate(model, tokenizer, [source for source, _ in wanted])
+        with (self.folder / f"{split}-{step}.tsv").open(
+            "w", newline="", encoding="utf-8"
+        ) as file:
+            csv.writer(file, "excel-tab").writerows(
+                (*pair, text) for pair, text in zip(wanted, written)
+            )
+        size = sum(parameter.numel() for parameter in model.parameters())
+        return size, scores(self.corpus, written, wanted)
 
 
-def run(
-    corpus: str, model: str, seed: int, average: int, options: argparse.Namespace
-) -> None:
+def measure(name: str, options: argparse.Namespace) -> None:
     """Train one model, score its checkpoints, append the rows."""
-    preset = chosen(corpus, model)
+    corpus, model, seed = name.split("/")
+    preset, folder = chosen(corpus, model), options.folder / name
     recipe = dataclasses.replace(preset.recipe, keep=10_000)
-    preset = dataclasses.replace(preset, recipe=recipe)
-    folder = options.folder / f"{corpus}-{model}-{seed}"
-    train_on(corpus, preset, folder, seed=seed)
-    with (folder / "log.csv").open(newline="", encoding="utf-8") as file:
-        log = list(csv.DictReader(file))
-    speeds = [
-        float(row["tokens_per_second"]) for row in log if row["tokens_per_second"]
-    ]
-    nats = {
-        int(row["step"]): float(row["evaluation"].partition("=")[2])
-        for row in log
-        if row["evaluation"]
-    }
-    seconds = {int(row["step"]): float(row["seconds"]) for row in log if row["loss"]}
-    saved = checkpoints(folder)
-    marks = {
-        min(saved, key=lambda file, m=minute: abs(seconds[int(file.name[5:])] - 60 * m))
-        for minute in MINUTES
-    } | {saved[-1]}
-    for file in sorted(marks):
-        step = int(file.name[5:])
-        for split in ("valid", "test") if file == saved[-1] else ("valid",):
-            for score in scored(corpus, split, folder, file, average):
-                append_row(
-                    options.table,
-                    {
-                        "corpus": corpus,
-                        "model": model,
-                        "seed": seed,
-                        "threads": torch.get_num_threads(),
-                        "weights": tasks.__name__ and len(saved),
-                        "step": step,
-                        "seconds": f"{seconds[step]:.0f}",
-                        "tokens_per_second": f"{sorted(speeds)[len(speeds) // 2]:.0f}",
-                        "valid_nats": f"{nats[step]:.4f}",
-                        "split": split,
-                        "metric": score.name,
-                        "value": f"{score.value:.2f}",
-                        "note": score.note,
-                    },
-                )
+    train_on(corpus, dataclasses.replace(preset, recipe=recipe), folder, seed=int(seed))
+    done = Run(corpus, folder)
+    for step in done.marks():
+        for split in ("valid", "test") if step == done.last else ("valid",):
+            size, found = done.scored(step, split)
+            for score in found:
+                row = {
+                    "corpus": corpus,
+                    "model": model,
+                    "seed": seed,
+                    "parameters": size,
+                }
+                row |= {"threads": torch.get_num_threads(), "step": step}
+                row |= {
+                    "seconds": f"{done.seconds[step]:.0f}",
+                    "tokens_per_second": f"{done.speed:.0f}",
+                }
+                row |= {"valid_nats": f"{done.nats[step]:.4f}", "split": split}
+                row |= {
+                    "metric": score.name,
+                    "value": f"{score.value:.2f}",
+                    "note": score.note,
+                }
+                append_row(options.table, row)
 
 
 def main() -> None:
@@ -224,14 +227,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.corpora")
     parser.add_argument("--only", nargs="+", choices=RUNS, default=RUNS, metavar="RUN")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--average", type=int, default=1)
     parser.add_argument("--folder", type=Path, default=Path("runs/corpora"))
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     for name in options.only:
-        corpus, model, seed = name.split("/")
-        run(corpus, model, int(seed), options.average, options)
+        measure(name, options)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,157 @@
+"""The tables and the figure of the page on results, from the tables of the long runs: nothing on it is typed.
+
+Run it from a checkout after new rows came::
+
+    python -m minitfm.results.page
+"""
+
+import argparse
+import csv
+import re
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from minitfm.notebook import results
+
+PAGE = Path(__file__).parents[2] / "book" / "results"
+NAMES = {
+    "multi30k": "Multi30k, English to German",
+    "small_parallel_enja": "small_parallel_enja, English to Japanese",
+    "cmudict": "CMUdict, spelling to phonemes",
+}
+MODELS = {
+    "small": "Transformer",
+    "long": "Transformer, longer",
+    "torch": "`nn.Transformer`",
+    "attentive": "attentive RNN",
+    "rnn": "RNN",
+}
+Row = dict[str, str]
+
+
+def table(
+    name: str, head: Sequence[str], rows: Iterable[Sequence[str]], to: Path
+) -> None:
+    """Write one table."""
+    to.mkdir(parents=True, exist_ok=True)
+    with (to / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
+
+
+def heading(row: Row) -> str:
+    """What a score is called in a table: BLEU by its tokenization, an error rate by its stress."""
+    if row["metric"] == "BLEU":
+        kinds = {"none": "BLEU of words", "char": "BLEU of characters"}
+        return kinds.get(signature(row)["tok"], "BLEU")
+    return f"{row['metric']}, {row['note'].removeprefix('%, ')}"
+
+
+def signature(row: Row) -> dict[str, str]:
+    """SacreBLEU's signature, taken apart."""
+    return dict(part.split(":", 1) for part in row["note"].split()[-1].split("|"))
+
+
+def value(row: Row) -> str:
+    """A score and, if there is one, the interval of the bootstrap."""
+    found = re.match(r"95 % from (\S+) to (\S+)", row["note"])
+    return f"{row['value']} [{found[1]}, {found[2]}]" if found else f"{row['value']} %"
+
+
+def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """One line for each training: what it was, and its scores on the test half."""
+    tested = [row for row in rows if row["split"] == "test"]
+    metrics = list(dict.fromkeys(heading(row) for row in tested))
+    runs: dict[tuple[str, str], list[Row]] = {}
+    for row in tested:
+        runs.setdefault((row["model"], row["seed"]), []).append(row)
+    lines = []
+    for (model, seed), found in runs.items():
+        first = found[0]
+        scores = {heading(row): value(row) for row in found}
+        lines.append(
+            [
+                MODELS[model],
+                seed,
+                f"{int(first['parameters']) / 1e6:.1f} M",
+                f"{float(first['seconds']) / 60:.1f}",
+                f"{int(first['step']):,}",
+                f"{int(first['tokens_per_second']):,}",
+                *(scores[metric] for metric in metrics),
+            ]
+        )
+    return ["model", "seed", "weights", "minutes", "steps", "tokens/s", *metrics], lines
+
+
+def main() -> None:
+    """Write the tables and the figure."""
+    parser = argparse.ArgumentParser(prog="python -m minitfm.results.page")
+    parser.add_argument("--to", type=Path, default=PAGE)
+    options = parser.parse_args()
+    rows = results("corpora")
+    for corpus in NAMES:
+        of_corpus = [row for row in rows if row["corpus"] == corpus]
+        if of_corpus:
+            table(corpus, *of_tests(of_corpus), options.to)
+    signatures = {
+        row["note"].split()[-1]: None for row in rows if row["metric"] == "BLEU"
+    }
+    table(
+        "signatures",
+        ["sacreBLEU's signature"],
+        [[f"`{one}`"] for one in signatures],
+        options.to,
+    )
+    head = [
+        "corpus",
+        "what was changed",
+        "minutes",
+        "nats a token",
+        "BLEU",
+        "BLEU, mean of 5",
+    ]
+    lines = [
+        [
+            row["corpus"],
+            row["changes"],
+            f"{float(row['seconds']) / 60:.1f}",
+            row["valid_nats"],
+            row["score_last"],
+            row["score_mean_of_5"],
+        ]
+        for row in results("recipes")
+    ]
+    table("recipes", head, lines, options.to)
+    figure(rows, options.to / "curves.svg")
+
+
+def figure(rows: list[Row], file: Path) -> None:
+    """BLEU on the validation half by minutes of training, a panel for each corpus."""
+    import matplotlib as mpl
+    import matplotlib.pyplot as plt
+
+    from minitfm import plots
+
+    plots.use_style()
+    mpl.rcParams["svg.hashsalt"] = "minitfm"  # the same ids every time
+    corpora = [
+        corpus for corpus in NAMES if any(row["corpus"] == corpus for row in rows)
+    ]
+    _, axes = plt.subplots(
+        len(corpora), 1, figsize=(6.4, 3 * len(corpora)), squeeze=False
+    )
+    for corpus, ax in zip(corpora, axes.flat):
+        curves: dict[str, list[tuple[float, float]]] = {}
+        first = next(heading(row) for row in rows if row["corpus"] == corpus)
+        for row in rows:
+            if (row["corpus"], row["split"], heading(row)) == (corpus, "valid", first):
+                name = f"{MODELS[row['model']].strip('`')}, seed {row['seed']}"
+                point = float(row["seconds"]) / 60, float(row["value"])
+                curves.setdefault(name, []).append(point)
+        drawn = {name: tuple(zip(*points)) for name, points in curves.items()}
+        plots.learning_curves(drawn, "minutes of training", first, ax=ax)
+        ax.set_title(NAMES[corpus])
+    plt.savefig(file, metadata={"Date": None})
+
+
+if __name__ == "__main__":
+    main()
