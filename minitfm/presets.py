@@ -74,7 +74,7 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
         "rnn": on_a_laptop(RecurrentConfig(d_hidden=256, dropout=0.1, attention=None), None, 5000, rate=0.7),
     },
     "small_parallel_enja": {
-        "small": on_a_laptop(pre_norm(256, 512), 4000, 4800),
+        "small": on_a_laptop(pre_norm(256, 512), 4000, 3600),
         "long": on_a_laptop(pre_norm(256, 1024, dropout=0.2), 4000, 11_000),
         "attentive": on_a_laptop(ATTENTIVE, 4000, 3000),
         "base": BASE,

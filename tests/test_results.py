@@ -1,0 +1,94 @@
+"""The long runs on real corpora: what measures them works, and what the page says of them is what was measured."""
+
+import argparse
+import csv
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from minitfm.results import corpora, page, recipes
+
+from minitfm import tasks
+from minitfm.notebook import results
+from minitfm.presets import PRESETS, Preset
+from minitfm.recipe import Recipe
+from minitfm.seq2seq import greedy
+from minitfm.transformer import TransformerConfig
+from tests.oracle import seeds
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_pages_tables_are_those_of_the_runs(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["page", "--to", str(tmp_path)])
+    page.main()
+    shown = {file.name: file.read_text("utf-8") for file in (ROOT / "book" / "results").glob("*.csv")}
+    made = {file.name: file.read_text("utf-8") for file in tmp_path.glob("*.csv")}
+    assert made == shown
+    assert (tmp_path / "curves.svg").is_file()
+    text = (ROOT / "book" / "results.md").read_text("utf-8")
+    assert all(f"results/{name}" in text for name in [*shown, "curves.svg"])
+
+
+@pytest.mark.parametrize("name", ["corpora", "recipes"])
+def test_every_row_says_how_it_was_made(name):
+    for row in results(name):
+        assert row["command"].startswith(f"python -m minitfm.results.{name} ")
+        assert re.fullmatch("[0-9a-f]{7,}", row["commit"])
+        assert float(row["seconds"]) > 0
+
+
+def test_changes_reach_the_model_the_recipe_and_the_preset():
+    preset = recipes.changed(recipes.START, {"norm": "pre", "vocabulary": 400, "rate": 2.0, "tokens": 100, "steps": 7})
+    assert (preset.model.norm, preset.vocabulary, preset.tokens) == ("pre", 400, 100)
+    assert (preset.recipe.rate, preset.recipe.steps, preset.recipe.warmup) == (2.0, 7, recipes.START.recipe.warmup)
+    with pytest.raises(ValueError, match="'colour' is no choice of a model, a recipe or a preset"):
+        recipes.changed(recipes.START, {"colour": "red"})
+    assert [recipes.setting(text) for text in ("norm=pre", "rate=0.5")] == [("norm", "pre"), ("rate", 0.5)]
+
+
+SHAPE = corpora.TorchConfig(9, d_model=8, d_ff=16, heads=2, layers=2)
+lengths = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4)
+
+
+@given(seeds, lengths, st.integers(0, 3))
+def test_torchs_transformer_writes_what_it_reads_and_sees_no_padding(seed, lengths, more):
+    torch.manual_seed(seed)
+    model = SHAPE.build().double().eval()
+    columns = [torch.tensor(column) for column in zip(*lengths)]
+    source, target = (
+        torch.randint(1, 9, (len(lengths), int(column.max()))).where(
+            torch.arange(int(column.max())) < column.unsqueeze(1), 0
+        )
+        for column in columns
+    )
+    logits = model(torch.nn.functional.pad(source, (0, more)), target)
+    state = model.start(source)
+    for place, token in enumerate(target.unbind(1)):
+        row, state = model.step(token, state)
+        torch.testing.assert_close(row, logits[:, place], rtol=0, atol=1e-9)
+    assert greedy(model, source, 4).shape[0] == len(source)
+
+
+def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):
+    dates = tasks.dates
+    monkeypatch.setattr(tasks, "dates", lambda count, seed, held_out=False: dates(count // 50, seed, held_out))
+    shape = TransformerConfig(0, d_model=16, d_ff=32, heads=2, layers=1)
+    tiny = Preset(shape, None, 512, recipe=Recipe(steps=4, warmup=20, checkpoint=2, precision="float32"))
+    monkeypatch.setitem(PRESETS, "dates", {"small": tiny})
+    monkeypatch.setattr(corpora, "MINUTES", (0, 1))
+    monkeypatch.setattr(sys, "argv", ["corpora"])
+    options = argparse.Namespace(folder=tmp_path / "runs", table=tmp_path / "corpora.csv")
+    for model in ("small", "torch"):
+        corpora.measure(f"dates/{model}/3", options)
+    with options.table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    found = [(row["model"], row["seed"], row["step"], row["split"], row["metric"]) for row in rows]
+    expected = [("2", "valid"), ("4", "valid"), ("4", "test")]
+    assert found == [(model, "3", *one, "right") for model in ("small", "torch") for one in expected]
+    assert len(list((tmp_path / "runs" / "dates" / "small" / "3").glob("*.tsv"))) == 3
+    assert rows[0]["parameters"] != rows[-1]["parameters"]
