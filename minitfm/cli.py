@@ -30,7 +30,10 @@ Corpus = Annotated[str, typer.Argument(help="dates, cmudict, small_parallel_enja
 Checkpoint = Annotated[Path, typer.Argument(help="The folder of a training, or a file model.safetensors.")]
 Average = Annotated[int, typer.Option(min=1, help="Take the mean of the weights of the last N checkpoints.")]
 Beam = Annotated[int, typer.Option(min=1, help="Translations in progress for each sentence.")]
-Alpha = Annotated[float, typer.Option(min=0, help="Length penalty ((5 + n) / 6)^alpha; 0 for none.")]
+Alpha = Annotated[
+    float | None,
+    typer.Option(min=0, help="Length penalty ((5 + n) / 6)^alpha; 0 for none; the preset's if not given."),
+]
 Threads = Annotated[
     int | None, typer.Option(min=1, help="Threads of PyTorch on the processor; its own choice if not given.")
 ]
@@ -115,7 +118,7 @@ def translate(
         Path | None, typer.Option(exists=True, dir_okay=False, help="Translate the lines of a file.")
     ] = None,
     beam: Beam = 4,
-    alpha: Alpha = 0.6,
+    alpha: Alpha = None,
     n_best: Annotated[int | None, typer.Option(min=1, help="Show the N best: number, score and text.")] = None,
     average: Average = 1,
     tokens: Annotated[bool, typer.Option("--tokens", help="Read and write as the corpus does, tokens parted.")] = False,
@@ -132,11 +135,13 @@ def translate(
     from minitfm.translation import description, hypotheses, load, read_as, write_as
 
     model, tokenizer = load(checkpoint, average)
-    corpus = "" if tokens else description(checkpoint).get("corpus", "")
+    found = description(checkpoint)
+    corpus = "" if tokens else found.get("corpus", "")
+    alpha = found.get("alpha", 0.6) if alpha is None else alpha
     for lines in [text] if text else parts(file):
         asked = [read_as(corpus, line) for line in lines]
-        found = hypotheses(model, tokenizer, asked, beam=beam, alpha=alpha, best=n_best or 1)
-        for number, pool in enumerate(found, start=1):
+        pools = hypotheses(model, tokenizer, asked, beam=beam, alpha=alpha, best=n_best or 1)
+        for number, pool in enumerate(pools, start=1):
             for written, hypothesis in pool:
                 line = write_as(corpus, written)
                 print(f"{number}\t{hypothesis.score:.4f}\t{line}" if n_best else line)
@@ -148,7 +153,7 @@ def evaluate(
     checkpoint: Checkpoint,
     split: Annotated[Literal["test", "valid"], typer.Option(help="Which half that was not learned from.")] = "test",
     beam: Beam = 4,
-    alpha: Alpha = 0.6,
+    alpha: Alpha = None,
     average: Average = 1,
     corpus: Annotated[str | None, typer.Option(help="Another corpus than the one that it learned from.")] = None,
     threads: Threads = None,
@@ -164,6 +169,7 @@ def evaluate(
     found = description(checkpoint)
     name = corpus or found.get("corpus", "")
     known(name, NAMES, "--corpus")
+    alpha = found.get("alpha", 0.6) if alpha is None else alpha
     result = evaluate(model, tokenizer, name, split, beam=beam, alpha=alpha)
     count = len(result.written)
     tell(f"{name}, {split}, step {found['step']:,}, beam {beam}, alpha {alpha}")

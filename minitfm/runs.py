@@ -66,6 +66,7 @@ def train_on(
             "tokenizer": tokenizer.to_json(),
             "seed": seed,
             "recipe": what_matters(preset),
+            "alpha": preset.alpha,
         }
         share = preset.tokens // world
         batches = token_batches(tokenizer, training, share, seed, rank, world, preset.max_length)
@@ -91,7 +92,7 @@ def train_on(
         )
         if rank:
             return []
-        found = evaluate(model, tokenizer, corpus, "valid")
+        found = evaluate(model, tokenizer, corpus, "valid", alpha=preset.alpha)
         tell(f"{steps:,} steps done; the validation half, {len(found.written):,} sentences:")
         for score in found.scores:
             tell(f"  {score}")

@@ -29,7 +29,7 @@ from minitfm.presets import PRESETS, Preset, pairs
 from minitfm.results import append_row
 from minitfm.runs import train_on
 from minitfm.transformer import TransformerConfig, Writing
-from minitfm.translation import SHAPES, load, translate
+from minitfm.translation import SHAPES, description, load, translate
 
 TABLE = Path(__file__).with_suffix(".csv")
 MINUTES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -179,8 +179,11 @@ class Run:
     def scored(self, step: int, split: str) -> tuple[int, list[Score]]:
         """The model's size, and its scores after a step; what it wrote is kept beside its weights."""
         model, tokenizer = load(self.saved[step])
+        alpha = description(self.saved[step])["alpha"]
         wanted = pairs(self.corpus, split)
-        written = translate(model, tokenizer, [source for source, _ in wanted])
+        written = translate(
+            model, tokenizer, [source for source, _ in wanted], alpha=alpha
+        )
         with (self.folder / f"{split}-{step}.tsv").open(
             "w", newline="", encoding="utf-8"
         ) as file:
