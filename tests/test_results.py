@@ -42,6 +42,23 @@ def test_every_row_says_how_it_was_made(name):
         assert float(row["seconds"]) > 0
 
 
+def test_what_the_page_says_of_the_changes_was_measured():
+    last = {row["changes"].partition(" ")[2]: float(row["score_last"]) for row in results("recipes")}
+    mean = {row["changes"].partition(" ")[2]: float(row["score_mean_of_5"]) for row in results("recipes")}
+    half = "vocabulary=4000 cooldown=0.3316"
+    narrow = "vocabulary=4000 cooldown=0.332 rate=1.0 norm=pre d_ff=512"
+    smaller = "vocabulary=4000 cooldown=0.332 rate=0.8 norm=pre d_ff=512 tokens=1024 warmup=800"
+    assert last["cooldown=0.3333"] > last[""] + 3
+    assert mean[""] > last[""] + 2
+    assert all(abs(mean[name] - last[name]) < 1 for name in last if name)
+    assert last[half] > last["cooldown=0.3333"]
+    assert last[f"{half} rate=1.0"] < last[half] - 3
+    assert last[f"{half} rate=1.0 norm=pre"] > last[half] + 1.5
+    for name in (narrow, smaller):
+        assert abs(last[name] - last[f"{half} rate=1.0 norm=pre"]) < 0.6
+    assert last[narrow.replace("rate=1.0", "rate=0.6")] < last[narrow]
+
+
 def test_changes_reach_the_model_the_recipe_and_the_preset():
     preset = recipes.changed(recipes.START, {"norm": "pre", "vocabulary": 400, "rate": 2.0, "tokens": 100, "steps": 7})
     assert (preset.model.norm, preset.vocabulary, preset.tokens) == ("pre", 400, 100)
@@ -80,7 +97,7 @@ def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):
     shape = TransformerConfig(0, d_model=16, d_ff=32, heads=2, layers=1)
     tiny = Preset(shape, None, 512, recipe=Recipe(steps=4, warmup=20, checkpoint=2, precision="float32"))
     monkeypatch.setitem(PRESETS, "dates", {"small": tiny})
-    monkeypatch.setattr(corpora, "MINUTES", (0, 1))
+    monkeypatch.setattr(corpora, "MINUTES", (-1, 1))  # the first checkpoint is nearest to -1
     monkeypatch.setattr(sys, "argv", ["corpora"])
     options = argparse.Namespace(folder=tmp_path / "runs", table=tmp_path / "corpora.csv")
     for model in ("small", "torch"):

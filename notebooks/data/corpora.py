@@ -69,6 +69,7 @@ class TorchTransformer(nn.Module):
             config.dropout,
             batch_first=True,
         )
+        self.transformer.encoder.use_nested_tensor = False  # it would only warn
         self.generator = nn.Linear(config.d_model, config.vocabulary, bias=False)
         self.generator.weight = self.embedding.weight
 
