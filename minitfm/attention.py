@@ -26,25 +26,26 @@ def attention_weights(
         Weights of at least 0 that sum to 1 over the keys; all zeros for a query that may attend to nothing.
     """
     d_k = query.shape[-1]
-    return masked_softmax(query @ key.transpose(-2, -1) / math.sqrt(d_k), mask)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    if mask is None:
+        return scores.softmax(-1)
+    weights = scores.where(mask, -math.inf).softmax(-1)
+    return weights.where(mask, 0.0)  # the softmax of a row of -inf alone is NaN
 
 
 def masked_softmax(
     scores: Float[Tensor, "*batch query key"], mask: Bool[Tensor, "*#batch #query key"] | None
 ) -> Float[Tensor, "*batch query key"]:
-    """Make each query's scores weights over the keys that ``mask`` leaves visible; all zeros where it leaves none."""
-    if mask is None:
-        return softmax(scores)
-    weights = softmax(scores.where(mask, -math.inf))
-    return weights.where(mask, 0.0)  # the softmax of a row of -inf alone is NaN
+    """Make scores weights as ``attention_weights`` does, faster for few keys.
 
-
-def softmax(scores: Float[Tensor, "*batch query key"]) -> Float[Tensor, "*batch query key"]:
-    """``scores.softmax(-1)``. On a CPU a row that does not fill a register of 64 bytes takes several times longer."""
+    On a CPU the softmax of a row that does not fill a register of 64 bytes takes several times longer: fill it up.
+    """
     keys = scores.shape[-1]
-    if scores.device.type != "cpu" or keys >= 64 // scores.element_size():
-        return scores.softmax(-1)
-    return F.pad(scores, (0, 64 // scores.element_size() - keys), value=-math.inf).softmax(-1)[..., :keys]
+    scores = scores if mask is None else scores.where(mask, -math.inf)
+    room = max(0, 64 // scores.element_size() - keys) if scores.device.type == "cpu" else 0
+    filled = F.pad(scores, (0, room), value=-math.inf) if room else scores
+    weights = filled.softmax(-1)[..., :keys]
+    return weights if mask is None else weights.where(mask, 0.0)
 
 
 def scaled_dot_product_attention(
@@ -77,7 +78,8 @@ def scaled_dot_product_attention(
         raise ValueError(f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one value")
     if fused_pays(query, key) if fast is None else fast:
         return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-    return F.dropout(attention_weights(query, key, mask), dropout) @ value
+    weights = masked_softmax(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), mask)
+    return F.dropout(weights, dropout) @ value
 
 
 def fused_pays(query: Tensor, key: Tensor) -> bool:

@@ -85,7 +85,7 @@ class Residual(nn.Module):
         super().__init__()
         self.placement = norm
         self.norm = LayerNorm(d_model)
-        self.dropout = Dropout(dropout)
+        self.dropout = nn.Dropout(dropout)
 
     def forward(
         self,
