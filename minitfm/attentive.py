@@ -73,17 +73,13 @@ class AttentiveSeq2Seq(Seq2Seq):
         self.attention = KINDS[attention](d_hidden, d_hidden, d_hidden)
         self.combine = nn.Linear(2 * d_hidden, d_hidden)
 
-    def read(self, source: Int[Tensor, "batch source"]) -> Reading:
+    def start(self, source: Int[Tensor, "batch source"]) -> Reading:
         """Read the source: the encoder's state at every token, and the last ones, in which the decoder begins."""
         mask = padding_mask(source, self.pad)
         memory, state = self.encoder(self.dropout(self.source_embedding(source)), mask.squeeze(1))
         both = (len(source), self.decoder.layers, -1)  # the last states of both directions, layer by layer, in one
         state = tuple(part.reshape(both) for part in state) if isinstance(state, tuple) else state.reshape(both)
         return Reading(memory, mask, state)
-
-    def start(self, source: Int[Tensor, "batch source"]) -> Reading:
-        """Read the source, and begin (for ``greedy``)."""
-        return self.read(source)
 
     def look(
         self, output: Float[Tensor, "batch target d_hidden"], reading: Reading
@@ -96,9 +92,15 @@ class AttentiveSeq2Seq(Seq2Seq):
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target d_hidden"]:
         """What ``forward`` gives to the generator: the decoder's output at each target token, and what it found."""
-        reading = self.read(source)
+        return self.look(*self.outputs(source, target))
+
+    def outputs(
+        self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+    ) -> tuple[Float[Tensor, "batch target d_hidden"], Reading]:
+        """The decoder's output at each target token, before it looks, and the source as read."""
+        reading = self.start(source)
         output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, reading.state)
-        return self.look(output, reading)
+        return output, reading
 
     def step(self, token: Int[Tensor, " batch"], state: Reading) -> tuple[Float[Tensor, "batch vocabulary"], Reading]:
         """Read one token, look at the source, and predict the next (for ``greedy``)."""
@@ -109,8 +111,7 @@ class AttentiveSeq2Seq(Seq2Seq):
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target source"]:
         """How much each output of the decoder attends to each source token, the target given."""
-        reading = self.read(source)
-        output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, reading.state)
+        output, reading = self.outputs(source, target)
         return self.attention.weights(output, reading.memory, reading.memory_mask)
 
 

@@ -57,7 +57,7 @@ BASE = Preset(TransformerConfig.base(), 8000, 4096, recipe=Recipe(accumulate=6))
 
 
 def on_a_laptop(model: Shape, vocabulary: int | None, steps: int, **changes: Any) -> Preset:
-    """The recipe that did best on validation halves in ten minutes of two cores; see the page on results."""
+    """The recipe that did best on Multi30k's validation half, there in ten minutes of two cores (page on results)."""
     recipe = Recipe(steps=steps, rate=1.0, warmup=500, cooldown=1 / 3, checkpoint=250)
     return Preset(model, vocabulary, recipe=replace(recipe, **changes), alpha=1.4)
 

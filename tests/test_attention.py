@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from minitfm.attention import SelfAttention, attention_weights, scaled_dot_product_attention
+from minitfm.attention import SelfAttention, attention_weights, masked_softmax, scaled_dot_product_attention
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention, merge_heads, recorded_weights, split_heads
 from tests.oracle import assert_close, assert_same_layer, attention_names, dtypes, seeds
@@ -56,6 +56,18 @@ def test_the_fast_path_is_the_formula_gradients_included(seed, dtype, batch, que
         results.append({"output": output.detach()} | {n: leaf.grad for n, leaf in zip("qkv", leaves)})
     assert_close(results[0], results[1])
     assert_close(results[2], results[1])
+
+
+kinds = st.sampled_from([torch.float64, torch.float32, torch.bfloat16])
+
+
+@given(seeds, kinds, small, small, st.integers(1, 40), st.none() | st.floats(0, 1))
+def test_the_softmax_of_filled_rows_is_the_softmax(seed, dtype, batch, queries, keys, share):
+    """Rows that fill a register and rows that do not: the same weights, with and without a mask."""
+    torch.manual_seed(seed)
+    query, key = torch.randn(batch, queries, 4, dtype=dtype), torch.randn(batch, keys, 4, dtype=dtype)
+    mask = None if share is None else torch.rand(batch, queries, keys) < share
+    torch.testing.assert_close(masked_softmax(query @ key.mT / 2, mask), attention_weights(query, key, mask))
 
 
 @given(seeds, dtypes, small, small, small, small, st.floats(0, 1))

@@ -15,10 +15,12 @@ faults = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 work = lambda: torch.ones(2**24).sum().item()  # 64 MiB
 for _ in range(3):
     work()
-before = faults()
+found = []
 for _ in range(10):
+    before = faults()
     work()
-print(faults() - before)
+    found.append(faults() - before)
+print(min(found))  # the least: the system may take some back by itself now and then
 """
 
 
@@ -28,4 +30,4 @@ def test_the_next_tensor_takes_the_freed_ones_memory():
         run = [sys.executable, "-c", CODE, how]
         return int(subprocess.run(run, capture_output=True, text=True, check=True, timeout=120).stdout)
 
-    assert faults("keep") < 0.7 * faults("give back")  # the system may take some back by itself
+    assert faults("keep") < 0.1 * faults("give back")
