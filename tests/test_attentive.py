@@ -16,9 +16,16 @@ from minitfm.decoding import beam_search
 from minitfm.lstm import GRU, LSTM
 from minitfm.rnn import RNN
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy, teacher_forcing_loss
-from tests.oracle import assert_close, assert_same_layer, dtypes, seeds
+from tests.oracle import assert_close, dtypes, seeds
 from tests.test_recurrent import our_names, parts_of
-from tests.test_seq2seq import layers, lengths, rows
+from tests.test_seq2seq import (
+    assert_later_tokens_change_nothing,
+    assert_padding_changes_nothing,
+    assert_writes_what_it_reads,
+    layers,
+    lengths,
+    rows,
+)
 
 small = st.integers(1, 5)
 each_network = pytest.mark.parametrize("network", [RNN, LSTM, GRU])
@@ -44,7 +51,8 @@ class Formula(nn.Module):
                 total = sum(score.exp() for score in e)
                 parts = [score.exp() / total * value[b, j] for score, j in zip(e, visible)]
                 rows.append(sum(parts, 0 * value[b, 0]))
-        return torch.stack(rows).view(len(query), query.shape[1], -1)
+        nothing = 0 * sum(part.sum() for part in (query, key, *self.parameters()))  # a gradient for each, if only 0
+        return torch.stack(rows).view(len(query), query.shape[1], -1) + nothing
 
 
 @given(seeds, dtypes, small, small, small, small, small, small, small, st.floats(0, 1))
@@ -55,15 +63,23 @@ def test_additive_attention_is_its_equations(
     ours = AdditiveAttention(d_query, d_key, d_score).to(dtype)
     theirs = Formula(ours)
     mask = torch.rand(batch, queries, keys) < share
-    mask[0, 0, 0] = True  # something is seen, or all gradients are zero and none of them has a largest entry
     sizes = {"query": (queries, d_query), "key": (keys, d_key), "value": (keys, d_value)}
     inputs = {name: torch.randn(batch, *size, dtype=dtype) for name, size in sizes.items()}
     names = {"query.weight": "w", "key.weight": "u", "key.bias": "b", "score.weight": "v"}
-    rename = lambda named: {names[name]: tensor for name, tensor in named.items()}  # noqa: E731
-    call = lambda model: lambda **leaves: model(**leaves, mask=mask)  # noqa: E731
-    if all(mask.sum(-1).flatten() < 2):
-        return  # with one key to see, no weight can change: the gradients are rounding
-    assert_same_layer(ours, theirs, rename, inputs, call(ours), call(theirs))
+    upstream = torch.randn(batch, queries, d_value, dtype=dtype)
+
+    def outcome(model):
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        output = model(**leaves, mask=mask)
+        output.backward(upstream)
+        gradients = {name: leaf.grad for name, leaf in leaves.items()}
+        gradients |= {names.get(name, name): parameter.grad for name, parameter in model.named_parameters()}
+        return {"output": output.detach()}, gradients
+
+    outputs, gradients = outcome(ours)
+    expected_outputs, expected_gradients = outcome(theirs)
+    assert_close(outputs, expected_outputs)
+    assert_close(gradients, expected_gradients)  # all together: those of the weights alone are sums that cancel
 
 
 @given(seeds, dtypes, small, small, small, small, small, small, small)
@@ -154,14 +170,11 @@ def test_the_model_equals_torchs_networks_and_attention(network, seed, dtype, le
 def test_padding_changes_no_logits_and_is_never_looked_at(network, attention, seed, lengths, padding, layers):
     model = made(network, attention, seed, layers=layers)
     source, target = (rows(column, 9) for column in zip(*lengths))
+    assert_padding_changes_nothing(model, source, target, padding, lengths)
     more = F.pad(source, (0, padding))
-    torch.testing.assert_close(model(more, target), model(source, target), rtol=0, atol=1e-12)
     weights = model.alignment(more, target)
     assert not weights.masked_select((more == 0).unsqueeze(1)).any()
     torch.testing.assert_close(weights.sum(-1), torch.ones_like(target).double())
-    for row, (length, _) in enumerate(lengths):
-        alone = model(source[row : row + 1, :length], target[row : row + 1])
-        torch.testing.assert_close(model(source, target)[row : row + 1], alone, rtol=0, atol=1e-12)
 
 
 @each_network
@@ -169,12 +182,7 @@ def test_padding_changes_no_logits_and_is_never_looked_at(network, attention, se
 @given(seeds, lengths, layers)
 def test_writing_step_by_step_is_reading_the_whole_target(network, attention, seed, lengths, layers):
     model = made(network, attention, seed, layers=layers)
-    source, target = (rows(column, 9) for column in zip(*lengths))
-    state, logits = model.start(source), []
-    for token in target.unbind(1):
-        row, state = model.step(token, state)
-        logits.append(row)
-    torch.testing.assert_close(torch.stack(logits, 1), model(source, target), rtol=0, atol=1e-12)
+    assert_writes_what_it_reads(model, *(rows(column, 9) for column in zip(*lengths)))
 
 
 @each_attention
@@ -182,10 +190,7 @@ def test_writing_step_by_step_is_reading_the_whole_target(network, attention, se
 def test_later_target_tokens_cannot_change_earlier_logits(attention, seed, lengths, data):
     model = made(LSTM, attention, seed)
     source, target = (rows(column, 9) for column in zip(*lengths))
-    at = data.draw(st.integers(0, target.shape[1] - 1))
-    changed = target.clone()
-    changed[:, at:] = (changed[:, at:] + 1) % 9
-    assert torch.equal(model(source, target)[:, :at], model(source, changed)[:, :at])
+    assert_later_tokens_change_nothing(model, source, target, data.draw(st.integers(0, target.shape[1] - 1)))
 
 
 @each_network

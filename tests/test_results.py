@@ -16,9 +16,15 @@ from minitfm import tasks
 from minitfm.notebook import results
 from minitfm.presets import PRESETS, Preset
 from minitfm.recipe import Recipe
-from minitfm.seq2seq import greedy
 from minitfm.transformer import TransformerConfig
 from tests.oracle import seeds
+from tests.test_seq2seq import (
+    assert_later_tokens_change_nothing,
+    assert_padding_changes_nothing,
+    assert_writes_what_it_reads,
+    lengths,
+    rows,
+)
 
 ROOT = Path(__file__).parents[1]
 
@@ -93,26 +99,16 @@ def test_changes_reach_the_model_the_recipe_and_the_preset():
 
 
 SHAPE = corpora.TorchConfig(9, d_model=8, d_ff=16, heads=2, layers=2)
-lengths = st.lists(st.tuples(st.integers(1, 6), st.integers(1, 6)), min_size=1, max_size=4)
 
 
-@given(seeds, lengths, st.integers(0, 3))
-def test_torchs_transformer_writes_what_it_reads_and_sees_no_padding(seed, lengths, more):
+@given(seeds, lengths, st.integers(0, 3), st.data())
+def test_torchs_transformer_is_an_encoder_decoder_as_ours(seed, lengths, padding, data):
     torch.manual_seed(seed)
     model = SHAPE.build().double().eval()
-    columns = [torch.tensor(column) for column in zip(*lengths)]
-    source, target = (
-        torch.randint(1, 9, (len(lengths), int(column.max()))).where(
-            torch.arange(int(column.max())) < column.unsqueeze(1), 0
-        )
-        for column in columns
-    )
-    logits = model(torch.nn.functional.pad(source, (0, more)), target)
-    state = model.start(source)
-    for place, token in enumerate(target.unbind(1)):
-        row, state = model.step(token, state)
-        torch.testing.assert_close(row, logits[:, place], rtol=0, atol=1e-9)
-    assert greedy(model, source, 4).shape[0] == len(source)
+    source, target = (rows(column, 9) for column in zip(*lengths))
+    assert_padding_changes_nothing(model, source, target, padding, lengths)
+    assert_writes_what_it_reads(model, source, target)
+    assert_later_tokens_change_nothing(model, source, target, data.draw(st.integers(0, target.shape[1] - 1)))
 
 
 def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):

@@ -87,22 +87,42 @@ def test_padding_changes_neither_the_vector_nor_the_logits(network, seed, length
     source, target = (rows(column, 9) for column in zip(*lengths))
     more = nn.functional.pad(source, (0, padding))
     torch.testing.assert_close(model.encode(more), model.encode(source), rtol=0, atol=1e-12)
-    torch.testing.assert_close(model(more, target), model(source, target), rtol=0, atol=1e-12)
+    assert_padding_changes_nothing(model, source, target, padding, lengths)
     for row, (length, _) in enumerate(lengths):
         alone = model.encode(source[row : row + 1, :length])
         torch.testing.assert_close(model.encode(source)[row : row + 1], alone, rtol=0, atol=1e-12)
+
+
+def assert_writes_what_it_reads(model, source, target, tolerance: float = 1e-12) -> None:
+    """Step by step an encoder-decoder gives the logits that it gives for the whole target."""
+    state, logits = model.start(source), []
+    for token in target.unbind(1):
+        row, state = model.step(token, state)
+        logits.append(row)
+    torch.testing.assert_close(torch.stack(logits, 1), model(source, target), rtol=0, atol=tolerance)
+
+
+def assert_later_tokens_change_nothing(model, source, target, at: int) -> None:
+    """The logits before ``at`` are the same to the last bit whatever the target holds from there on."""
+    changed = target.clone()
+    changed[:, at:] = (changed[:, at:] + 1) % 9
+    assert torch.equal(model(source, target)[:, :at], model(source, changed)[:, :at])
+
+
+def assert_padding_changes_nothing(model, source, target, padding: int, lengths) -> None:
+    """More padding, or none and no other sentences beside it: a sentence's logits stay."""
+    logits = model(source, target)
+    torch.testing.assert_close(model(nn.functional.pad(source, (0, padding)), target), logits, rtol=0, atol=1e-12)
+    for row, (length, _) in enumerate(lengths):
+        alone = model(source[row : row + 1, :length], target[row : row + 1])
+        torch.testing.assert_close(logits[row : row + 1], alone, rtol=0, atol=1e-12)
 
 
 @each_network
 @given(seeds, lengths, layers, vectors)
 def test_writing_step_by_step_is_reading_the_whole_target(network, seed, lengths, layers, d_vector):
     model = made(network, seed, layers=layers, d_vector=d_vector)
-    source, target = (rows(column, 9) for column in zip(*lengths))
-    state, logits = model.start(source), []
-    for token in target.unbind(1):
-        row, state = model.step(token, state)
-        logits.append(row)
-    torch.testing.assert_close(torch.stack(logits, 1), model(source, target), rtol=0, atol=1e-12)
+    assert_writes_what_it_reads(model, *(rows(column, 9) for column in zip(*lengths)))
 
 
 @each_network
@@ -110,10 +130,7 @@ def test_writing_step_by_step_is_reading_the_whole_target(network, seed, lengths
 def test_later_target_tokens_cannot_change_earlier_logits(network, seed, lengths, d_vector, data):
     model = made(network, seed, d_vector=d_vector)
     source, target = (rows(column, 9) for column in zip(*lengths))
-    at = data.draw(st.integers(0, target.shape[1] - 1))
-    changed = target.clone()
-    changed[:, at:] = (changed[:, at:] + 1) % 9
-    assert torch.equal(model(source, target)[:, :at], model(source, changed)[:, :at])
+    assert_later_tokens_change_nothing(model, source, target, data.draw(st.integers(0, target.shape[1] - 1)))
 
 
 @each_network
