@@ -710,7 +710,6 @@ def test_an_encoder_that_does_not_fit_gets_a_sentence():
 @pytest.mark.parametrize("name", [name for name in CODE if not name.endswith("_inside")])
 def test_every_mutant_that_differs_anywhere_is_rejected(name: str, monkeypatch: pytest.MonkeyPatch):
     """The draw that decides is ten times as large, with other seeds, shapes and magnitudes."""
-    monkeypatch.setattr(engine, "SECONDS", 0.4)  # some mutants never end
     task = CODE[name]
     wide: list[tuple[Case, Any]] = []
     survivors = []
@@ -719,6 +718,8 @@ def test_every_mutant_that_differs_anywhere_is_rejected(name: str, monkeypatch: 
             mutant = build(text, task.name_in_source, task.names)
         except Exception:  # a changed default that cannot be computed
             continue
+        # Some mutants never end; those that must survive get time on a busy machine, too.
+        monkeypatch.setattr(engine, "SECONDS", 10.0 if label in EQUIVALENT.get(name, {}) else 0.4)
         result = task.check(mutant)
         assert UNCHECKABLE not in result.message, label
         if not result.passed:
