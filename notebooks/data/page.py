@@ -90,6 +90,51 @@ def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     ], lines
 
 
+def of_mistakes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """One line for each group, one column for each model; of several seeds the first."""
+    rows = [row for row in rows if row["seed"] == "0"]
+    models = [model for model in MODELS if any(row["model"] == model for row in rows)]
+    values = {(row["kind"], row["group"], row["model"]): row["value"] for row in rows}
+    counts = {
+        (row["kind"], row["group"]): f"{int(row['count']):,}"
+        for row in rows
+        if row["kind"] != "wrong phonemes"  # there it differs from model to model
+    }
+    lines = [
+        [
+            kind,
+            group,
+            counts.get((kind, group), ""),
+            *(values.get((kind, group, model), "0.00") for model in models),
+        ]
+        for kind, group in dict.fromkeys((row["kind"], row["group"]) for row in rows)
+    ]
+    return ["", "", "of", *(MODELS[model] for model in models)], lines
+
+
+def of_recipes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """One line for each recipe: what it has that not all of these have, and how far it got."""
+    settings = [row["changes"].split() for row in rows]
+    common = set.intersection(*map(set, settings))
+    lines = [
+        [
+            ", ".join(setting for setting in told if setting not in common),
+            row["score_last"],
+            row["score_mean_of_5"],
+            f"{float(row['seconds']) / 60:.1f}",
+            row["valid_nats"],
+        ]
+        for row, told in zip(rows, settings)
+    ]
+    return [
+        "what was changed",
+        "BLEU",
+        "BLEU, mean of 5",
+        "minutes",
+        "nats a token",
+    ], lines
+
+
 def main() -> None:
     """Write the tables and the figure."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.page")
@@ -100,6 +145,9 @@ def main() -> None:
         of_corpus = [row for row in rows if row["corpus"] == corpus]
         if of_corpus:
             table(corpus, *of_tests(of_corpus), options.to)
+        wrong = [row for row in results("mistakes") if row["corpus"] == corpus]
+        if wrong:
+            table(f"{corpus}-mistakes", *of_mistakes(wrong), options.to)
     signatures = {
         row["note"].split()[-1]: None for row in rows if row["metric"] == "BLEU"
     }
@@ -109,19 +157,12 @@ def main() -> None:
         [[f"`{one}`"] for one in signatures],
         options.to,
     )
-    head = ["what was changed", "BLEU", "BLEU, mean of 5", "minutes", "nats a token"]
-    lines = [
-        [
-            row["changes"].replace(" ", ", "),
-            row["score_last"],
-            row["score_mean_of_5"],
-            f"{float(row['seconds']) / 60:.1f}",
-            row["valid_nats"],
-        ]
-        for row in results("recipes")
-        if row["corpus"] == "multi30k"
-    ]
-    table("recipes", head, lines, options.to)
+    tried = [row for row in results("recipes") if row["corpus"] == "multi30k"]
+    longer = [row for row in tried if "checkpoint=250" in row["changes"]]
+    table(
+        "recipes", *of_recipes([row for row in tried if row not in longer]), options.to
+    )
+    table("recipes-longer", *of_recipes(longer), options.to)
     figure(rows, options.to / "curves.svg")
 
 
