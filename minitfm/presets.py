@@ -71,9 +71,10 @@ ATTENTIVE = RecurrentConfig(d_hidden=320, layers=2, dropout=0.2)
 PRESETS: Mapping[str, Mapping[str, Preset]] = {
     "dates": {"tiny": Preset(TINY, None, 1024, recipe=Recipe(steps=4000, warmup=400, checkpoint=200))},
     "cmudict": {
-        "small": on_a_laptop(pre_norm(128, 512), None, 5000, rate=0.7),
-        "attentive": on_a_laptop(RecurrentConfig(d_hidden=192, dropout=0.1), None, 5000, rate=0.7),
-        "rnn": on_a_laptop(RecurrentConfig(d_hidden=256, dropout=0.1, attention=None), None, 5000, rate=0.7),
+        "small": on_a_laptop(pre_norm(128, 512), None, 5500, rate=0.7),
+        "attentive": on_a_laptop(RecurrentConfig(d_hidden=192, dropout=0.1), None, 6000, rate=0.7),
+        "rnn": on_a_laptop(RecurrentConfig(d_hidden=256, dropout=0.1, attention=None), None, 6600, rate=0.7),
+        "long": on_a_laptop(pre_norm(192, 768, dropout=0.15), None, 20_000, rate=0.7, checkpoint=500),
     },
     "small_parallel_enja": {
         "small": on_a_laptop(pre_norm(256, 512), 4000, 3600),
@@ -83,8 +84,8 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
     },
     "multi30k": {
         "small": on_a_laptop(pre_norm(192, 512), 4000, 5000),
-        "long": on_a_laptop(pre_norm(256, 512, dropout=0.2), 4000, 11_500, checkpoint=500),
-        "attentive": on_a_laptop(ATTENTIVE, 4000, 3000),
+        "long": on_a_laptop(pre_norm(256, 512, dropout=0.3), 4000, 11_500, checkpoint=500),
+        "attentive": on_a_laptop(ATTENTIVE, 4000, 3300),
         "base": BASE,
     },
 }

@@ -11,7 +11,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from minitfm.results import corpora, mistakes, page, recipes
+from minitfm.results import beams, corpora, mistakes, page, recipes
 
 from minitfm import tasks
 from minitfm.notebook import results
@@ -41,7 +41,7 @@ def test_the_pages_tables_are_those_of_the_runs(tmp_path, monkeypatch):
     assert all(f"results/{name}" in text for name in [*shown, "curves.svg"])
 
 
-@pytest.mark.parametrize("name", ["corpora", "recipes", "mistakes"])
+@pytest.mark.parametrize("name", ["corpora", "recipes", "mistakes", "beams"])
 def test_every_row_says_how_it_was_made(name):
     for row in results(name):
         assert f"{row['command']} ".startswith(f"python -m minitfm.results.{name} ")
@@ -50,8 +50,9 @@ def test_every_row_says_how_it_was_made(name):
 
 
 def test_what_the_page_says_of_the_changes_was_measured():
-    last = {row["changes"].partition(" ")[2]: float(row["score_last"]) for row in results("recipes")}
-    mean = {row["changes"].partition(" ")[2]: float(row["score_mean_of_5"]) for row in results("recipes")}
+    rows = [row for row in results("recipes") if "checkpoint" not in row["changes"]]
+    last = {row["changes"].partition(" ")[2]: float(row["score_last"]) for row in rows}
+    mean = {row["changes"].partition(" ")[2]: float(row["score_mean_of_5"]) for row in rows}
     half = "vocabulary=4000 cooldown=0.3316"
     narrow = "vocabulary=4000 cooldown=0.332 rate=1.0 norm=pre d_ff=512"
     smaller = "vocabulary=4000 cooldown=0.332 rate=0.8 norm=pre d_ff=512 tokens=1024 warmup=800"
@@ -66,6 +67,22 @@ def test_what_the_page_says_of_the_changes_was_measured():
     for name in (narrow, smaller):
         assert abs(last[name] - last[f"{half} rate=1.0 norm=pre"]) < 0.6
     assert last[narrow.replace("rate=1.0", "rate=0.6")] < last[narrow]
+
+
+def test_what_the_page_says_of_the_longer_trials_was_measured():
+    rows = [row for row in results("recipes") if "checkpoint=250" in row["changes"]]
+    told = {row["changes"]: (float(row["score_last"]), float(row["valid_nats"])) for row in rows}
+    scores = [score for score, _ in told.values()]
+    assert max(scores) - min(scores) < 1
+    best = max(rows, key=lambda row: float(row["score_last"]))
+    assert "d_model=192" in best["changes"]
+    assert "cooldown=0.3333" in best["changes"]
+    surest = min(rows, key=lambda row: float(row["valid_nats"]))
+    assert surest["changes"].endswith("rate=1.0 dropout=0.15")
+    assert float(surest["score_last"]) < float(best["score_last"])
+    early = next(row for row in rows if row["changes"].endswith("rate=1.0 dropout=0.15 cooldown=0.7"))
+    assert float(early["score_last"]) < float(surest["score_last"]) - 0.5
+    assert float(early["valid_nats"]) > float(surest["valid_nats"])
 
 
 def test_a_smaller_vocabulary_makes_a_step_faster_since_logits_are_much_of_its_work():
@@ -130,6 +147,11 @@ def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):
     assert found == [(model, "3", *one, "right") for model in ("small", "torch") for one in expected]
     assert len(list((tmp_path / "runs" / "dates" / "small" / "3").glob("*.tsv"))) == 3
     assert rows[0]["parameters"] != rows[-1]["parameters"]
+    monkeypatch.setattr(beams, "WAYS", ((1, 0.0, 1), (2, 0.6, 2)))
+    beams.measure("dates/small/3", tmp_path / "runs", tmp_path / "beams.csv")
+    with (tmp_path / "beams.csv").open(newline="", encoding="utf-8") as file:
+        ways = [(row["beam"], row["alpha"], row["averaged"], row["metric"]) for row in csv.DictReader(file)]
+    assert ways == [("1", "0.0", "1", "right"), ("2", "0.6", "2", "right")]
 
 
 def test_mistakes_are_counted():

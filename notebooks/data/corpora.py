@@ -50,7 +50,7 @@ RUNS = (
 
 
 class TorchTransformer(nn.Module):
-    """``nn.Transformer`` with one shared matrix and positions as in the paper."""
+    """``nn.Transformer`` with one shared matrix, and positions as in the paper."""
 
     def __init__(self, config: TransformerConfig) -> None:
         """Make it of the same shape as ours."""
@@ -68,6 +68,7 @@ class TorchTransformer(nn.Module):
             config.d_ff,
             config.dropout,
             batch_first=True,
+            norm_first=config.norm == "pre",
         )
         self.transformer.encoder.use_nested_tensor = False  # it would only warn
         self.generator = nn.Linear(config.d_model, config.vocabulary, bias=False)

@@ -135,6 +135,21 @@ def of_recipes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     ], lines
 
 
+def of_beams(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
+    """One line for each way to write."""
+    lines = [
+        [
+            *(row[name] for name in ("beam", "alpha", "averaged", "value")),
+            *(row[name] for name in ("length", "longest", "repeat")),
+        ]
+        for row in rows
+    ]
+    return [
+        *("beam", "α", "checkpoints averaged", heading(rows[0])),
+        *("length", "characters at most", "lines that repeat themselves"),
+    ], lines
+
+
 def main() -> None:
     """Write the tables and the figure."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.page")
@@ -163,6 +178,10 @@ def main() -> None:
         "recipes", *of_recipes([row for row in tried if row not in longer]), options.to
     )
     table("recipes-longer", *of_recipes(longer), options.to)
+    for corpus in NAMES:
+        ways = [row for row in results("beams") if row["corpus"] == corpus]
+        if ways:
+            table(f"{corpus}-beams", *of_beams(ways), options.to)
     figure(rows, options.to / "curves.svg")
 
 
