@@ -19,7 +19,7 @@ def append_row(table: Path, row: dict[str, Any]) -> None:
     row = {"command": command, "commit": commit or "unknown", **row}
     new = not table.exists()
     with table.open("a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, row)
+        writer = csv.DictWriter(file, row, lineterminator="\n")
         if new:
             writer.writeheader()
         writer.writerow(row)

@@ -4,7 +4,7 @@ Run it from a checkout where ``python -m minitfm.results.corpora`` has left what
 
     python -m minitfm.results.mistakes
 
-writes the table anew. With ``--read multi30k/small/0`` it prints fifty lines of that run instead: the worst, the best,
+counts anew what went wrong in those runs; of others the table keeps its rows. With ``--read multi30k/small/0`` it prints fifty lines of that run instead: the worst, the best,
 and some drawn by chance.
 """
 
@@ -201,6 +201,18 @@ def fifty(corpus: str, lines: Sequence[Line]) -> Iterator[tuple[str, Line]]:
         yield from ((name, line) for line in some)
 
 
+def forget(table: Path, runs: Sequence[str]) -> None:
+    """Take the rows of some runs out of a table."""
+    if not table.exists():
+        return
+    with table.open(newline="", encoding="utf-8") as file:
+        head, *rows = csv.reader(file)
+    place = head.index("corpus")  # model and seed follow it
+    kept = [row for row in rows if "/".join(row[place : place + 3]) not in runs]
+    with table.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *kept])
+
+
 def main() -> None:
     """Write the table, or print what there is to read."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.mistakes")
@@ -217,18 +229,13 @@ def main() -> None:
                 f"{name}\n  source     {line.source}\n  reference  {line.reference}\n  written    {line.written}"
             )
         return
-    options.table.unlink(missing_ok=True)
-    for run in RUNS:
+    here = [run for run in RUNS if any((options.folder / run).glob("test-*.tsv"))]
+    forget(options.table, here)
+    for run in here:
         corpus, model, seed = run.split("/")
-        if any((options.folder / run).glob("test-*.tsv")):
-            for found in found_in(corpus, lines_of(options.folder / run)):
-                row = {
-                    "corpus": corpus,
-                    "model": model,
-                    "seed": seed,
-                    **found._asdict(),
-                }
-                append_row(options.table, {**row, "value": f"{found.value:.2f}"})
+        for found in found_in(corpus, lines_of(options.folder / run)):
+            row = {"corpus": corpus, "model": model, "seed": seed, **found._asdict()}
+            append_row(options.table, {**row, "value": f"{found.value:.2f}"})
 
 
 if __name__ == "__main__":

@@ -73,6 +73,7 @@ def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
                 MODELS[model],
                 *(scores[metric] for metric in metrics),
                 f"{float(first['seconds']) / 60:.1f}",
+                first["threads"],
                 f"{int(first['step']):,}",
                 f"{int(first['tokens_per_second']):,}",
                 f"{int(first['parameters']) / 1e6:.1f} M",
@@ -83,6 +84,7 @@ def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
         "model",
         *metrics,
         "minutes",
+        "cores",
         "steps",
         "tokens/s",
         "weights",
@@ -92,7 +94,10 @@ def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
 
 def of_mistakes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     """One line for each group, one column for each model; of several seeds the first."""
-    rows = [row for row in rows if row["seed"] == "0"]
+    first: dict[str, str] = {}
+    for row in rows:
+        first.setdefault(row["model"], row["seed"])
+    rows = [row for row in rows if row["seed"] == first[row["model"]]]
     models = [model for model in MODELS if any(row["model"] == model for row in rows)]
     values = {(row["kind"], row["group"], row["model"]): row["value"] for row in rows}
     counts = {
