@@ -191,7 +191,7 @@ def main() -> None:
 
 
 def figure(rows: list[Row], file: Path) -> None:
-    """BLEU on the validation half by minutes of training, a panel for each corpus."""
+    """Scores on the validation half by minutes: a panel for each corpus and number of cores, since these compare."""
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -199,22 +199,32 @@ def figure(rows: list[Row], file: Path) -> None:
 
     plots.use_style()
     mpl.rcParams["svg.hashsalt"] = "minitfm"  # the same ids every time
-    corpora = [
-        corpus for corpus in NAMES if any(row["corpus"] == corpus for row in rows)
-    ]
-    _, axes = plt.subplots(
-        len(corpora), 1, figsize=(6.4, 3 * len(corpora)), squeeze=False
+    panels: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    metrics: dict[str, str] = {}
+    for row in rows:
+        corpus = row["corpus"]
+        metric = metrics.setdefault(corpus, heading(row))  # the first of the corpus
+        if (row["split"], heading(row)) == ("valid", metric):
+            curves = panels.setdefault((corpus, row["threads"]), {})
+            name = f"{MODELS[row['model']].strip('`')}, seed {row['seed']}"
+            point = float(row["seconds"]) / 60, float(row["value"])
+            curves.setdefault(name, []).append(point)
+    ordered = sorted(
+        panels, key=lambda panel: (list(NAMES).index(panel[0]), -int(panel[1]))
     )
-    for corpus, ax in zip(corpora, axes.flat):
-        curves: dict[str, list[tuple[float, float]]] = {}
-        first = next(heading(row) for row in rows if row["corpus"] == corpus)
-        for row in rows:
-            if (row["corpus"], row["split"], heading(row)) == (corpus, "valid", first):
-                name = f"{MODELS[row['model']].strip('`')}, seed {row['seed']}"
-                point = float(row["seconds"]) / 60, float(row["value"])
-                curves.setdefault(name, []).append(point)
-        drawn = {name: tuple(zip(*points)) for name, points in curves.items()}
-        plots.learning_curves(drawn, "minutes of training", first, ax=ax)
+    _, axes = plt.subplots(
+        len(panels), 1, figsize=(6.4, 3 * len(panels)), squeeze=False
+    )
+    for (corpus, threads), ax in zip(ordered, axes.flat):
+        drawn = {
+            name: tuple(zip(*points))
+            for name, points in panels[corpus, threads].items()
+        }
+        cores = "one core" if threads == "1" else f"{threads} cores"
+        plots.learning_curves(
+            drawn, f"minutes of training, {cores}", metrics[corpus], ax=ax
+        )
+        ax.legend()  # a single curve has a name, too
         ax.set_title(NAMES[corpus])
     plt.savefig(file, metadata={"Date": None})
 
