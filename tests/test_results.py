@@ -155,9 +155,9 @@ def test_a_run_is_trained_scored_and_told(tmp_path, monkeypatch):
     shape = TransformerConfig(0, d_model=16, d_ff=32, heads=2, layers=1)
     tiny = Preset(shape, None, 512, recipe=Recipe(steps=4, warmup=20, checkpoint=2, precision="float32"))
     monkeypatch.setitem(PRESETS, "dates", {"small": tiny})
-    monkeypatch.setattr(corpora, "MINUTES", (-1, 1))  # the first checkpoint is nearest to -1
     monkeypatch.setattr(sys, "argv", ["corpora"])
-    options = argparse.Namespace(folder=tmp_path / "runs", table=tmp_path / "corpora.csv")
+    table = tmp_path / "corpora.csv"
+    options = argparse.Namespace(folder=tmp_path / "runs", table=table, minutes=(-1, 1))  # the first is nearest to -1
     for model in ("small", "torch"):
         corpora.measure(f"dates/{model}/3", options)
     with options.table.open(newline="", encoding="utf-8") as file:

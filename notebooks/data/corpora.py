@@ -13,6 +13,7 @@ the rows name the commit.
 import argparse
 import csv
 import dataclasses
+from collections.abc import Iterable
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -169,11 +170,11 @@ class Run:
         self.saved = {int(file.name[5:]): file for file in checkpoints(folder)}
         self.last = max(self.saved)
 
-    def marks(self) -> list[int]:
-        """The steps to score: those nearest to some round minutes, and the last."""
+    def marks(self, minutes: Iterable[int]) -> list[int]:
+        """The steps to score: those nearest to some minutes, and the last."""
         nearest = {
             min(self.saved, key=lambda step, m=minute: abs(self.seconds[step] - 60 * m))
-            for minute in MINUTES
+            for minute in minutes
             if 60 * minute < self.seconds[self.last]
         }
         return sorted(nearest | {self.last})
@@ -203,7 +204,7 @@ def measure(name: str, options: argparse.Namespace) -> None:
     recipe = dataclasses.replace(preset.recipe, keep=10_000)
     train_on(corpus, dataclasses.replace(preset, recipe=recipe), folder, seed=int(seed))
     done = Run(corpus, folder)
-    for step in done.marks():
+    for step in done.marks(options.minutes):
         for split in ("valid", "test") if step == done.last else ("valid",):
             size, found = done.scored(step, split)
             for score in found:
@@ -232,6 +233,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.corpora")
     parser.add_argument("--only", nargs="+", choices=RUNS, default=RUNS, metavar="RUN")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument(
+        "--minutes",
+        nargs="+",
+        type=int,
+        default=MINUTES,
+        help="when to score, besides the end",
+    )
     parser.add_argument("--folder", type=Path, default=Path("runs/corpora"))
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
