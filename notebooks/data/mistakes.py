@@ -4,8 +4,8 @@ Run it from a checkout where ``python -m minitfm.results.corpora`` has left what
 
     python -m minitfm.results.mistakes
 
-counts anew what went wrong in those runs; of others the table keeps its rows. With ``--read multi30k/small/0`` it prints fifty lines of that run instead: the worst, the best,
-and some drawn by chance.
+counts anew what went wrong in those runs; of others the table keeps its rows. With ``--read multi30k/small/0`` it
+prints fifty lines of that run instead: the worst, the best, and some drawn by chance.
 """
 
 import argparse
