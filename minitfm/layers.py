@@ -73,6 +73,19 @@ class Dropout(nn.Dropout):
         return x * kept.div_(1 - self.p)
 
 
+class DroppedLinear(nn.Linear):
+    """A linear layer with ``Dropout`` on what comes out: before a ReLU the same as behind it, since both keep zeros."""
+
+    def __init__(self, d_in: int, d_out: int, p: float) -> None:
+        """Make the layer; each number that it computes is set to zero with probability p."""
+        super().__init__(d_in, d_out)
+        self.dropout = Dropout(p)
+
+    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
+        """Compute Dropout(x Wᵀ + b)."""
+        return self.dropout(super().forward(x))
+
+
 class Residual(nn.Module):
     """Add a sublayer's output to its input, and normalize.
 

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.layers import Dropout, FeedForward, LayerNorm, Norm, Residual
+from minitfm.layers import Dropout, DroppedLinear, FeedForward, LayerNorm, Norm, Residual
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention, recorded_weights
 from minitfm.positional import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -29,6 +29,7 @@ class TransformerConfig:
         d_v: width of a head's values; d_model / heads unless said.
         dropout: on every sublayer's output and on the sum of embedding and position (section 5.4).
         attention_dropout: on the attention weights; 0 in the paper's text, though not in its code.
+        activation_dropout: inside the feed-forward networks, behind the ReLU; 0 in the paper's text.
         norm: ``"post"`` as in the paper, or ``"pre"``, which adds a final norm to encoder and decoder.
         tied: one matrix for the embeddings and the output (section 3.4); with two vocabularies, for the target's.
         positions: ``"sinusoidal"``, ``"learned"`` or ``"rotary"``.
@@ -46,6 +47,7 @@ class TransformerConfig:
     d_v: int | None = None
     dropout: float = 0.1
     attention_dropout: float = 0.0
+    activation_dropout: float = 0.0
     norm: Norm = "post"
     tied: bool = True
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
@@ -204,6 +206,9 @@ class Transformer(nn.Module):
         self.source_positions, self.target_positions = config.absolute_positions(), config.absolute_positions()
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         self.dropout = Dropout(config.dropout)
+        if config.activation_dropout:
+            for layer in (*self.encoder.layers, *self.decoder.layers):
+                layer.feed_forward.inner = DroppedLinear(config.d_model, config.d_ff, config.activation_dropout)
         for name, parameter in self.named_parameters():
             if "embedding" in name or "generator" in name:
                 nn.init.normal_(parameter, std=config.d_model**-0.5)

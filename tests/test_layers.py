@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from minitfm.layers import Dropout
+from minitfm.layers import Dropout, DroppedLinear, FeedForward
+from minitfm.transformer import TransformerConfig
 from tests.oracle import seeds
 
 shares = st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.9])
@@ -50,3 +51,31 @@ def test_it_acts_in_training_alone_and_can_stand_for_torchs():
     assert layer.eval()(x) is x
     turned = layer.train()(x.t())
     assert torch.equal(turned[turned != 0], 2 * x.t()[turned != 0])
+
+
+@given(seeds, shares)
+def test_dropout_before_a_relu_is_dropout_behind_it(seed, p):
+    torch.manual_seed(seed)
+    plain, x = FeedForward(4, 6).double(), torch.randn(5, 3, 4, dtype=torch.float64)
+    dropped = FeedForward(4, 6).double()
+    dropped.inner = DroppedLinear(4, 6, p).double()
+    dropped.load_state_dict(plain.state_dict())
+    torch.manual_seed(seed)
+    found = dropped(x)
+    torch.manual_seed(seed)
+    torch.testing.assert_close(found, plain.outer(Dropout(p)(plain.inner(x).relu())))
+    torch.testing.assert_close(dropped.eval()(x), plain(x))
+
+
+def test_a_transformer_drops_inside_its_feed_forward_networks_if_asked_to():
+    source, target = torch.randint(1, 9, (2, 5)), torch.randint(1, 9, (2, 4))
+    models = []
+    for share in (0.0, 0.5):
+        torch.manual_seed(0)
+        shape = TransformerConfig(9, d_model=8, d_ff=16, heads=2, layers=2, dropout=0.0, activation_dropout=share)
+        models.append(shape.build())
+    plain, dropping = models
+    dropping.load_state_dict(plain.state_dict())
+    torch.testing.assert_close(dropping.eval()(source, target), plain.eval()(source, target))
+    assert torch.equal(plain.train()(source, target), plain(source, target))
+    assert not torch.equal(dropping.train()(source, target), dropping(source, target))

@@ -36,6 +36,7 @@ TABLE = Path(__file__).with_suffix(".csv")
 MINUTES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 60)
 RUNS = (
     *(f"multi30k/small/{seed}" for seed in range(3)),
+    *(f"multi30k/paper/{seed}" for seed in range(3)),
     "multi30k/attentive/0",
     "multi30k/torch/0",
     "multi30k/long/0",

@@ -21,6 +21,7 @@ NAMES = {
 }
 MODELS = {
     "small": "Transformer",
+    "paper": "Transformer, the paper's dropout",
     "long": "Transformer, longer",
     "torch": "`nn.Transformer`",
     "attentive": "attentive RNN",
