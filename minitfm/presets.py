@@ -71,8 +71,8 @@ def pre_norm(d_model: int, d_ff: int, dropout: float = 0.1, inside: float = 0.0)
         dropout: where the paper has it.
         inside: dropout on the attention weights and inside the feed-forward networks, as ``nn.Transformer`` has it.
     """
-    places = {"dropout": dropout, "attention_dropout": inside, "activation_dropout": inside}
-    return TransformerConfig(d_model=d_model, d_ff=d_ff, heads=4, layers=3, norm="pre", **places)
+    plain = TransformerConfig(d_model=d_model, d_ff=d_ff, heads=4, layers=3, dropout=dropout, norm="pre")
+    return replace(plain, attention_dropout=inside, activation_dropout=inside)
 
 
 ATTENTIVE = RecurrentConfig(d_hidden=320, layers=2, dropout=0.2)
