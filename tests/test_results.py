@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import dataclasses
 import re
 import sys
 from collections import Counter
@@ -102,6 +103,40 @@ def test_what_the_page_says_of_writing_was_measured():
     assert length[too_much] > 1
     assert score[too_much] < score["4", "1.4", "1"] - 3
     assert int(ways[too_much]["repeat"]) > 2 * int(ways["4", "1.4", "1"]["repeat"])
+
+
+def scored(corpus, split="test"):
+    """The first score of each run of a corpus at its end, by model and seed."""
+    rows = [row for row in results("corpora") if (row["corpus"], row["split"]) == (corpus, split)]
+    last = {(row["model"], row["seed"]): int(row["step"]) for row in rows}
+    found = {}
+    for row in rows:
+        run = row["model"], row["seed"]
+        if int(row["step"]) == last[run]:
+            found.setdefault(run, row)
+    return found
+
+
+def test_what_the_page_says_of_dropout_was_measured():
+    test = {run: float(row["value"]) for run, row in scored("multi30k").items()}
+    nats = {run: float(row["valid_nats"]) for run, row in scored("multi30k").items()}
+    plain = [("paper", str(seed)) for seed in range(3)]
+    for inside in (("small", "0"), ("torch", "0")):
+        assert test[inside] > max(test[run] for run in plain) + 0.5
+        assert nats[inside] < min(nats[run] for run in plain) - 0.04
+    assert PRESETS["multi30k"]["small"] == dataclasses.replace(
+        PRESETS["multi30k"]["paper"],
+        model=dataclasses.replace(PRESETS["multi30k"]["paper"].model, attention_dropout=0.1, activation_dropout=0.1),
+    )
+
+
+def test_minutes_differ_from_machine_to_machine():
+    rows = scored("multi30k")
+    both, one = (float(rows["paper", seed]["seconds"]) for seed in ("1", "2"))
+    assert rows["paper", "1"]["step"] == rows["paper", "2"]["step"]
+    assert one > 2 * both
+    speed = {run: float(row["tokens_per_second"]) for run, row in rows.items() if row["threads"] == "1"}
+    assert speed["small", "0"] > 1.2 * speed["torch", "0"]
 
 
 def test_a_smaller_vocabulary_makes_a_step_faster_since_logits_are_much_of_its_work():
