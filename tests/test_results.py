@@ -30,6 +30,7 @@ from tests.test_seq2seq import (
 )
 
 ROOT = Path(__file__).parents[1]
+GROUPS = [mistakes.group_of(begin, mistakes.SEEN) for begin in mistakes.SEEN]
 
 
 def test_the_pages_tables_are_those_of_the_runs(tmp_path, monkeypatch):
@@ -121,13 +122,31 @@ def test_what_the_page_says_of_dropout_was_measured():
     test = {run: float(row["value"]) for run, row in scored("multi30k").items()}
     nats = {run: float(row["valid_nats"]) for run, row in scored("multi30k").items()}
     plain = [("paper", str(seed)) for seed in range(3)]
+    mean = sum(test[run] for run in plain) / len(plain)
     for inside in (("small", "0"), ("torch", "0")):
-        assert test[inside] > max(test[run] for run in plain) + 0.5
+        assert test[inside] > mean + 1
         assert nats[inside] < min(nats[run] for run in plain) - 0.04
+        assert test[inside] > test["long", "0"] > mean
+    assert abs(test["small", "0"] - test["torch", "0"]) < 0.3
     assert PRESETS["multi30k"]["small"] == dataclasses.replace(
         PRESETS["multi30k"]["paper"],
         model=dataclasses.replace(PRESETS["multi30k"]["paper"].model, attention_dropout=0.1, activation_dropout=0.1),
     )
+
+
+def test_what_the_page_says_of_mistakes_was_counted():
+    rows = [row for row in results("mistakes") if row["corpus"] == "multi30k"]
+    by = {(row["model"], row["kind"], row["group"]): float(row["value"]) for row in rows}
+    for model in ("small", "paper", "torch"):
+        written = [by[model, "words written, by times seen", group] for group in GROUPS]
+        assert written == sorted(written)
+        assert written[0] < 2
+        assert written[1] == pytest.approx(100 / 8, abs=1)
+        assert written[-1] == pytest.approx(80, abs=1)
+        lengths = [by[model, "BLEU, by the source's length", group] for group in ("1 to 8", "13 to 16", "17 or more")]
+        assert lengths == sorted(lengths, reverse=True)
+        assert by[model, "lines that repeat themselves", "references"] == 0
+        assert by[model, "lines that repeat themselves", "written"] < 1
 
 
 def test_minutes_differ_from_machine_to_machine():

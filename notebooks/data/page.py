@@ -66,7 +66,9 @@ def of_tests(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
     for row in tested:
         runs.setdefault((row["model"], row["seed"]), []).append(row)
     lines = []
-    for (model, seed), found in runs.items():
+    ordered = sorted(runs, key=lambda run: (list(MODELS).index(run[0]), run[1]))
+    for model, seed in ordered:
+        found = runs[model, seed]
         first = found[0]
         scores = {heading(row): value(row) for row in found}
         lines.append(
