@@ -17,7 +17,7 @@ from minitfm.results import beams, corpora, mistakes, page, recipes
 
 from minitfm import tasks
 from minitfm.notebook import results
-from minitfm.presets import PRESETS, Preset
+from minitfm.presets import PRESETS, Preset, pairs
 from minitfm.recipe import Recipe
 from minitfm.transformer import TransformerConfig
 from tests.oracle import seeds
@@ -147,6 +147,16 @@ def test_what_the_page_says_of_mistakes_was_counted():
         assert lengths == sorted(lengths, reverse=True)
         assert by[model, "lines that repeat themselves", "references"] == 0
         assert by[model, "lines that repeat themselves", "written"] < 1
+
+
+def test_what_the_page_says_of_phonemes_was_counted():
+    rows = [row for row in results("mistakes") if (row["corpus"], row["model"]) == ("cmudict", "long")]
+    share = {row["group"]: float(row["value"]) for row in rows if row["kind"] == "wrong phonemes"}
+    assert 40 < share["vowel for vowel"] < 50
+    assert 20 < share["only the stress"] < 25
+    assert share["consonant for consonant"] < 10
+    assert len(tasks.pronunciations(stress=True)) == 112_438
+    assert len(pairs("cmudict", "valid")) == len(pairs("cmudict", "test")) == 12_488 / 2
 
 
 def test_minutes_differ_from_machine_to_machine():
