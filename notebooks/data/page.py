@@ -117,7 +117,7 @@ def of_mistakes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
         ]
         for kind, group in dict.fromkeys((row["kind"], row["group"]) for row in rows)
     ]
-    return ["", "", "of", *(MODELS[model] for model in models)], lines
+    return ["what", "where", "of", *(MODELS[model] for model in models)], lines
 
 
 def of_recipes(rows: list[Row]) -> tuple[list[str], list[list[str]]]:
