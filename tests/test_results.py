@@ -159,6 +159,15 @@ def test_what_the_page_says_of_phonemes_was_counted():
     assert len(pairs("cmudict", "valid")) == len(pairs("cmudict", "test")) == 12_488 / 2
 
 
+def test_what_the_page_says_of_pronunciation_was_measured():
+    runs = scored("cmudict")
+    wrong = {model: float(row["value"]) for (model, _), row in runs.items()}
+    assert abs(wrong["small"] - wrong["attentive"]) < 1
+    assert float(runs["small", "0"]["seconds"]) == pytest.approx(float(runs["attentive", "0"]["seconds"]), rel=0.2)
+    assert wrong["long"] < 25
+    assert min(wrong["small"], wrong["attentive"]) - wrong["long"] > 1
+
+
 def test_minutes_differ_from_machine_to_machine():
     rows = scored("multi30k")
     both, one = (float(rows["paper", seed]["seconds"]) for seed in ("1", "2"))
