@@ -5,9 +5,8 @@ One training a row, for instance::
     python -m minitfm.results.recipes multi30k --steps 1900 --set vocabulary=4000 cooldown=630
 
 trains START with another vocabulary and a cooldown. Steps stand for time: a step with a smaller vocabulary takes less
-of it, so a run gets as many steps as fit into the time of START's 1,500, five minutes on two cores. With ``--preset
-attentive`` the training starts from that preset instead. Two runs may share the machine, one thread each
-(OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets one up),
+of it, so a run gets as many steps as fit into the time of START's 1,500, five minutes on two cores. Two runs may share
+the machine, one thread each (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets one up),
 so that the rows name the commit.
 """
 
@@ -22,7 +21,7 @@ import torch
 
 from minitfm.checkpoints import checkpoints
 from minitfm.evaluation import scores
-from minitfm.presets import NAMES, PRESETS, Preset, pairs
+from minitfm.presets import NAMES, Preset, pairs
 from minitfm.recipe import Recipe
 from minitfm.results import append_row
 from minitfm.runs import train_on
@@ -77,7 +76,6 @@ def main() -> None:
     """Train, score, append the row."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.recipes")
     parser.add_argument("corpus", choices=NAMES)
-    parser.add_argument("--preset", help="begin with this preset instead of START")
     parser.add_argument("--steps", type=int, default=START.recipe.steps)
     parser.add_argument(
         "--set", nargs="*", type=setting, default=[], metavar="NAME=VALUE"
@@ -87,10 +85,8 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE, help="where the row goes")
     options = parser.parse_args()
     changes = {"steps": options.steps, **dict(options.set)}
-    begin = PRESETS[options.corpus][options.preset] if options.preset else START
-    preset = changed(begin, changes)
-    named = {"preset": options.preset} if options.preset else {}
-    told = " ".join(f"{name}={value}" for name, value in {**named, **changes}.items())
+    preset = changed(START, changes)
+    told = " ".join(f"{name}={value}" for name, value in changes.items())
     folder = (
         options.folder / options.corpus / f"{told.replace(' ', '_')}_{options.seed}"
     )
