@@ -93,7 +93,8 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
     "multi30k": {
         "small": on_a_laptop(pre_norm(192, 512, inside=0.1), 4000, 5000),
         "paper": on_a_laptop(pre_norm(192, 512), 4000, 5000),
-        "long": on_a_laptop(pre_norm(256, 512, dropout=0.2), 4000, 11_500, checkpoint=500),
+        "long": on_a_laptop(pre_norm(256, 512, dropout=0.2, inside=0.1), 4000, 11_000, checkpoint=500),
+        "paper-long": on_a_laptop(pre_norm(256, 512, dropout=0.2), 4000, 11_500, checkpoint=500),
         "attentive": on_a_laptop(ATTENTIVE, 4000, 3300),
         "base": BASE,
     },

@@ -126,7 +126,7 @@ def test_what_the_page_says_of_dropout_was_measured():
     for inside in (("small", "0"), ("torch", "0")):
         assert test[inside] > mean + 1
         assert nats[inside] < min(nats[run] for run in plain) - 0.04
-        assert test[inside] > test["long", "0"] > mean
+        assert test[inside] > test["paper-long", "0"] > mean
     assert abs(test["small", "0"] - test["torch", "0"]) < 0.3
     assert PRESETS["multi30k"]["small"] == dataclasses.replace(
         PRESETS["multi30k"]["paper"],

@@ -23,6 +23,7 @@ MODELS = {
     "small": "Transformer",
     "paper": "Transformer, the paper's dropout",
     "long": "Transformer, longer",
+    "paper-long": "Transformer, longer, the paper's dropout",
     "torch": "`nn.Transformer`",
     "attentive": "attentive RNN",
     "rnn": "RNN",
