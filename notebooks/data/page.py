@@ -195,7 +195,10 @@ def main() -> None:
 
 
 def figure(rows: list[Row], file: Path) -> None:
-    """Scores on the validation half by minutes: a panel for each corpus and number of cores, since these compare."""
+    """Scores on the validation half by minutes: a panel for each corpus and number of cores, since these compare.
+
+    A model has the same colour everywhere, whatever its seed.
+    """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
 
@@ -203,33 +206,37 @@ def figure(rows: list[Row], file: Path) -> None:
 
     plots.use_style()
     mpl.rcParams["svg.hashsalt"] = "minitfm"  # the same ids every time
-    panels: dict[tuple[str, str], dict[str, list[tuple[float, float]]]] = {}
+    panels: dict[tuple[str, str], dict[tuple[str, str], list[Row]]] = {}
     metrics: dict[str, str] = {}
     for row in rows:
-        corpus = row["corpus"]
-        metric = metrics.setdefault(corpus, heading(row))  # the first of the corpus
+        metric = metrics.setdefault(row["corpus"], heading(row))  # the corpus's first
         if (row["split"], heading(row)) == ("valid", metric):
-            curves = panels.setdefault((corpus, row["threads"]), {})
-            name = f"{MODELS[row['model']].strip('`')}, seed {row['seed']}"
-            point = float(row["seconds"]) / 60, float(row["value"])
-            curves.setdefault(name, []).append(point)
+            runs = panels.setdefault((row["corpus"], row["threads"]), {})
+            runs.setdefault((row["model"], row["seed"]), []).append(row)
     ordered = sorted(
         panels, key=lambda panel: (list(NAMES).index(panel[0]), -int(panel[1]))
     )
-    _, axes = plt.subplots(
-        len(panels), 1, figsize=(6.4, 3 * len(panels)), squeeze=False
-    )
-    for (corpus, threads), ax in zip(ordered, axes.flat):
-        drawn = {
-            name: tuple(zip(*points))
-            for name, points in panels[corpus, threads].items()
-        }
+    height = 3.2 * len(panels)
+    _, axes = plt.subplots(len(panels), 1, figsize=(6.4, height), squeeze=False)
+    for panel, ax in zip(ordered, axes.flat):
+        corpus, threads = panel
+        named: set[str] = set()
+        for model, seed in sorted(
+            panels[panel], key=lambda run: list(MODELS).index(run[0])
+        ):
+            points = [
+                (float(row["seconds"]) / 60, float(row["value"]))
+                for row in panels[panel][model, seed]
+            ]
+            name = "" if model in named else MODELS[model].strip("`")
+            color = plots.COLORS[list(MODELS).index(model)]
+            ax.plot(*zip(*points), label=name, color=color, marker="o", markersize=4)
+            named.add(model)
         cores = "one core" if threads == "1" else f"{threads} cores"
-        plots.learning_curves(
-            drawn, f"minutes of training, {cores}", metrics[corpus], ax=ax
-        )
-        ax.legend()  # a single curve has a name, too
+        ax.set_xlabel(f"minutes of training, {cores}")
+        ax.set_ylabel(metrics[corpus])
         ax.set_title(NAMES[corpus])
+        ax.legend()
     plt.savefig(file, metadata={"Date": None})
 
 
