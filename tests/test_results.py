@@ -201,7 +201,14 @@ def test_what_the_page_says_of_pronunciation_was_measured():
     assert abs(wrong["small"] - wrong["attentive"]) < 1
     assert float(runs["small", "0"]["seconds"]) == pytest.approx(float(runs["attentive", "0"]["seconds"]), rel=0.2)
     assert wrong["long"] < 25
-    assert min(wrong["small"], wrong["attentive"]) - wrong["long"] > 1
+    assert float(runs["rnn", "0"]["seconds"]) == pytest.approx(float(runs["small", "0"]["seconds"]), rel=0.2)
+    found = {model: counts for (model, _), counts in counted("cmudict").items()}
+    kind = "word error rate, by the source's length"
+    for attentive in ("small", "attentive"):
+        assert wrong["rnn"] - wrong[attentive] > 2
+        assert 1 < found["rnn"][kind, "1 to 5"] - found[attentive][kind, "1 to 5"] < 3
+        assert found["rnn"][kind, "10 or more"] - found[attentive][kind, "10 or more"] > 3
+        assert wrong[attentive] - wrong["long"] > max(wrong["rnn"] - wrong[attentive], 2)
 
 
 def test_minutes_differ_from_machine_to_machine():
