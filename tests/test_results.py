@@ -231,8 +231,8 @@ def test_a_smaller_vocabulary_makes_a_step_faster_since_logits_are_much_of_its_w
 
 
 def test_the_curves_rise_fast_then_slower_and_once_more_in_the_cooldown():
-    for corpus in ("multi30k", "small_parallel_enja"):
-        rows = [r for r in results("corpora") if (r["corpus"], r["model"], r["seed"]) == (corpus, "small", "0")]
+    for run in (("multi30k", "small", "0"), ("small_parallel_enja", "paper", "0")):
+        rows = [r for r in results("corpora") if (r["corpus"], r["model"], r["seed"]) == run]
         curve = {
             int(r["step"]): float(r["value"]) for r in rows if r["split"] == "valid" and "tok:char" not in r["note"]
         }
