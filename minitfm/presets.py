@@ -85,9 +85,9 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
         "long": on_a_laptop(pre_norm(192, 768, dropout=0.15), None, 20_000, rate=0.7, checkpoint=500),
     },
     "small_parallel_enja": {
-        "small": on_a_laptop(pre_norm(256, 512, inside=0.1), 4000, 3600),
-        "paper": on_a_laptop(pre_norm(256, 512), 4000, 3600),
-        "long": on_a_laptop(pre_norm(256, 1024, dropout=0.2, inside=0.1), 4000, 11_000),
+        "small": on_a_laptop(pre_norm(256, 512), 4000, 3600),
+        "inside": on_a_laptop(pre_norm(256, 512, inside=0.1), 4000, 3600),
+        "long": on_a_laptop(pre_norm(256, 1024, dropout=0.2), 4000, 11_000),
         "attentive": on_a_laptop(ATTENTIVE, 4000, 3000),
         "base": BASE,
     },

@@ -42,7 +42,7 @@ RUNS = (
     "multi30k/long/0",
     "multi30k/paper-long/0",
     *(f"small_parallel_enja/small/{seed}" for seed in range(3)),
-    "small_parallel_enja/paper/0",
+    "small_parallel_enja/inside/0",
     "small_parallel_enja/attentive/0",
     "small_parallel_enja/torch/0",
     "small_parallel_enja/long/0",

@@ -27,6 +27,7 @@ MODELS = {
     "torch": "`nn.Transformer`",
     "attentive": "attentive RNN",
     "rnn": "RNN",
+    "inside": "Transformer, dropout inside",
 }
 Row = dict[str, str]
 
@@ -229,7 +230,7 @@ def figure(rows: list[Row], file: Path) -> None:
                 for row in panels[panel][model, seed]
             ]
             name = "" if model in named else MODELS[model].strip("`")
-            color = plots.COLORS[list(MODELS).index(model)]
+            color = plots.COLORS[list(MODELS).index(model) % len(plots.COLORS)]
             ax.plot(*zip(*points), label=name, color=color, marker="o", markersize=4)
             named.add(model)
         cores = "one core" if threads == "1" else f"{threads} cores"
