@@ -127,6 +127,9 @@ def test_what_the_page_says_of_dropout_was_measured():
     assert test["torch", "0"] > sum(test[run] for run in plain) / 3 + 1
     assert min(test[run] for run in inside) < test["torch", "0"] < max(test[run] for run in inside)
     assert 0.8 < test["long", "0"] - test["paper-long", "0"] < 1
+    valid = {run: float(row["value"]) for run, row in scored("multi30k", "valid").items()}  # what the choice rests on
+    assert sum(valid[run] for run in inside) > sum(valid[run] for run in plain)
+    assert valid["long", "0"] > valid["paper-long", "0"]
     for long, short in (("long", inside), ("paper-long", plain)):
         assert 0.9 < test[long, "0"] - sum(test[run] for run in short) / 3 < 1.1
     longer = PRESETS["multi30k"]["long"]
@@ -144,7 +147,7 @@ def test_what_the_page_says_of_recurrence_was_measured():
     rows = scored("multi30k")
     ours = [rows["small", str(seed)] for seed in range(3)]
     theirs = rows["attentive", "0"]
-    assert float(theirs["value"]) < min(float(row["value"]) for row in ours) - 1
+    assert 1 < min(float(row["value"]) for row in ours) - float(theirs["value"]) < 5  # with Japanese it is more
     for row in ours:
         assert int(theirs["parameters"]) > 2 * int(row["parameters"])
         assert float(theirs["seconds"]) == pytest.approx(float(row["seconds"]), rel=0.1)

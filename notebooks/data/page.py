@@ -217,6 +217,7 @@ def figure(rows: list[Row], file: Path) -> None:
     ordered = sorted(
         panels, key=lambda panel: (list(NAMES).index(panel[0]), -int(panel[1]))
     )
+    colors = dict(zip(MODELS, (*plots.COLORS, "#7F7F7F"), strict=True))
     height = 3.2 * len(panels)
     _, axes = plt.subplots(len(panels), 1, figsize=(6.4, height), squeeze=False)
     for panel, ax in zip(ordered, axes.flat):
@@ -230,8 +231,9 @@ def figure(rows: list[Row], file: Path) -> None:
                 for row in panels[panel][model, seed]
             ]
             name = "" if model in named else MODELS[model].strip("`")
-            color = plots.COLORS[list(MODELS).index(model) % len(plots.COLORS)]
-            ax.plot(*zip(*points), label=name, color=color, marker="o", markersize=4)
+            ax.plot(
+                *zip(*points), label=name, color=colors[model], marker="o", markersize=4
+            )
             named.add(model)
         cores = "one core" if threads == "1" else f"{threads} cores"
         ax.set_xlabel(f"minutes of training, {cores}")
