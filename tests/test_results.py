@@ -88,13 +88,17 @@ def test_what_the_page_says_of_the_longer_trials_was_measured():
     assert float(early["valid_nats"]) > float(surest["valid_nats"])
 
 
-def test_what_the_page_says_of_writing_was_measured():
-    ways = {tuple(row[name] for name in ("beam", "alpha", "averaged")): row for row in results("beams")}
+@pytest.mark.parametrize(("corpus", "run"), [("multi30k", ("paper", "2")), ("small_parallel_enja", ("small", "1"))])
+def test_what_the_page_says_of_writing_was_measured(corpus, run):
+    rows = [row for row in results("beams") if row["corpus"] == corpus]
+    assert {(row["model"], row["seed"]) for row in rows} == {run}
+    ways = {tuple(row[name] for name in ("beam", "alpha", "averaged")): row for row in rows}
+    assert ways.keys() == {tuple(map(str, way)) for way in beams.WAYS}
     score = {way: float(row["value"]) for way, row in ways.items()}
     length = {way: float(row["length"]) for way, row in ways.items()}
     alphas = [("4", alpha, "1") for alpha in ("0.0", "0.6", "1.0", "1.2", "1.4")]
     too_much = ("4", "2.0", "1")
-    assert 0.8 < score["4", "1.2", "1"] - score["1", "0.0", "1"] < 1.5
+    assert 1 < score["4", "1.2", "1"] - score["1", "0.0", "1"] < 1.6
     for other in (("8", "1.2", "1"), ("4", "1.2", "3"), ("4", "1.2", "5")):
         assert 0 < score[other] - score["4", "1.2", "1"] < 0.5
     assert length["4", "0.0", "1"] < length["1", "0.0", "1"] < 1
@@ -103,7 +107,7 @@ def test_what_the_page_says_of_writing_was_measured():
         assert score[shorter] < score[longer]
     assert length[too_much] > 1
     assert score[too_much] < score["4", "1.4", "1"] - 3
-    assert int(ways[too_much]["repeat"]) > 2 * int(ways["4", "1.4", "1"]["repeat"])
+    assert int(ways[too_much]["repeat"]) > 1.5 * int(ways["4", "1.4", "1"]["repeat"])
 
 
 def scored(corpus, split="test"):
@@ -167,25 +171,27 @@ def test_what_the_page_says_of_recurrence_was_measured():
 
 def test_what_the_page_says_of_english_to_japanese_was_measured():
     rows = scored("small_parallel_enja")
+    seeds = [("small", str(seed)) for seed in range(3)]
     theirs = rows.pop(("attentive", "0"))
-    for beside in ("torch", "inside"):
-        assert rows[beside, "0"]["threads"] == theirs["threads"] == "1"
-        assert 0.65 < float(theirs["seconds"]) / float(rows[beside, "0"]["seconds"]) < 0.78
-    late = {}
-    for row in results("corpora"):
-        if (row["corpus"], row["model"], row["split"]) == ("small_parallel_enja", "attentive", "valid"):
-            late.setdefault(int(row["step"]), float(row["value"]))
-    assert late[3000] - late[2000] < 3
+    for run in seeds[1:]:
+        assert rows[run]["threads"] == theirs["threads"] == "1"
+        assert float(rows[run]["seconds"]) == pytest.approx(float(theirs["seconds"]), rel=0.05)
+    test = {run: float(row["value"]) for run, row in rows.items()}
+    low, high = min(test[run] for run in seeds), max(test[run] for run in seeds)
+    assert 1.3 < high - low < 1.7
     counts = counted("small_parallel_enja")
     kind = "words written, by times seen"
     assert counts["attentive", "0"][kind, "5 to 19"] == pytest.approx(100 / 11, abs=0.5)
-    for run, row in rows.items():
-        assert float(row["value"]) > float(theirs["value"]) + 5
+    for run in rows:
+        assert low <= test[run] <= high
+        assert test[run] > float(theirs["value"]) + 4.5
         assert counts[run][kind, "5 to 19"] > 25
     assert rows.keys() == counts.keys() - {("attentive", "0")}
-    valid = scored("small_parallel_enja", "valid")
-    assert float(valid["inside", "0"]["valid_nats"]) < float(valid["small", "0"]["valid_nats"]) - 0.02
-    assert float(valid["inside", "0"]["value"]) < float(valid["small", "0"]["value"])
+    rows = scored("small_parallel_enja", "valid")
+    nats = {run: float(row["valid_nats"]) for run, row in rows.items()}
+    assert max(nats["inside", "0"], nats["torch", "0"]) < min(nats[run] for run in seeds)
+    valid = {run: float(row["value"]) for run, row in rows.items()}
+    assert min(valid[run] for run in seeds) < valid["inside", "0"] < max(valid[run] for run in seeds)
     assert not PRESETS["small_parallel_enja"]["small"].model.activation_dropout
 
 
