@@ -88,8 +88,11 @@ def test_what_the_page_says_of_the_longer_trials_was_measured():
     assert float(early["valid_nats"]) > float(surest["valid_nats"])
 
 
-@pytest.mark.parametrize(("corpus", "run"), [("multi30k", ("paper", "2")), ("small_parallel_enja", ("small", "1"))])
-def test_what_the_page_says_of_writing_was_measured(corpus, run):
+@pytest.mark.parametrize(
+    ("corpus", "run", "most", "times"),
+    [("multi30k", ("paper", "2"), 1.5, 2), ("small_parallel_enja", ("small", "1"), 1.6, 1.5)],
+)
+def test_what_the_page_says_of_writing_was_measured(corpus, run, most, times):
     rows = [row for row in results("beams") if row["corpus"] == corpus]
     assert {(row["model"], row["seed"]) for row in rows} == {run}
     ways = {tuple(row[name] for name in ("beam", "alpha", "averaged")): row for row in rows}
@@ -98,7 +101,7 @@ def test_what_the_page_says_of_writing_was_measured(corpus, run):
     length = {way: float(row["length"]) for way, row in ways.items()}
     alphas = [("4", alpha, "1") for alpha in ("0.0", "0.6", "1.0", "1.2", "1.4")]
     too_much = ("4", "2.0", "1")
-    assert 1 < score["4", "1.2", "1"] - score["1", "0.0", "1"] < 1.6
+    assert 1 < score["4", "1.2", "1"] - score["1", "0.0", "1"] < most
     for other in (("8", "1.2", "1"), ("4", "1.2", "3"), ("4", "1.2", "5")):
         assert 0 < score[other] - score["4", "1.2", "1"] < 0.5
     assert length["4", "0.0", "1"] < length["1", "0.0", "1"] < 1
@@ -107,7 +110,7 @@ def test_what_the_page_says_of_writing_was_measured(corpus, run):
         assert score[shorter] < score[longer]
     assert length[too_much] > 1
     assert score[too_much] < score["4", "1.4", "1"] - 3
-    assert int(ways[too_much]["repeat"]) > 1.5 * int(ways["4", "1.4", "1"]["repeat"])
+    assert int(ways[too_much]["repeat"]) > times * int(ways["4", "1.4", "1"]["repeat"])
 
 
 def scored(corpus, split="test"):
@@ -151,7 +154,7 @@ def test_what_the_page_says_of_recurrence_was_measured():
     rows = scored("multi30k")
     ours = [rows["small", str(seed)] for seed in range(3)]
     theirs = rows["attentive", "0"]
-    assert 1 < min(float(row["value"]) for row in ours) - float(theirs["value"]) < 5  # with Japanese it is more
+    assert 1 < min(float(row["value"]) for row in ours) - float(theirs["value"]) < 2  # with Japanese it is more
     for row in ours:
         assert int(theirs["parameters"]) > 2 * int(row["parameters"])
         assert float(theirs["seconds"]) == pytest.approx(float(row["seconds"]), rel=0.1)
@@ -178,13 +181,13 @@ def test_what_the_page_says_of_english_to_japanese_was_measured():
         assert float(rows[run]["seconds"]) == pytest.approx(float(theirs["seconds"]), rel=0.05)
     test = {run: float(row["value"]) for run, row in rows.items()}
     low, high = min(test[run] for run in seeds), max(test[run] for run in seeds)
-    assert 1.3 < high - low < 1.7
+    assert 1.4 < high - low < 1.6
+    assert 4.5 < low - float(theirs["value"]) < 5
     counts = counted("small_parallel_enja")
     kind = "words written, by times seen"
     assert counts["attentive", "0"][kind, "5 to 19"] == pytest.approx(100 / 11, abs=0.5)
     for run in rows:
         assert low <= test[run] <= high
-        assert test[run] > float(theirs["value"]) + 4.5
         assert counts[run][kind, "5 to 19"] > 25
     assert rows.keys() == counts.keys() - {("attentive", "0")}
     rows = scored("small_parallel_enja", "valid")
@@ -249,6 +252,10 @@ def test_minutes_differ_from_machine_to_machine():
     both, one = (float(rows["paper", seed]["seconds"]) for seed in ("1", "2"))
     assert rows["paper", "1"]["step"] == rows["paper", "2"]["step"]
     assert one > 2 * both
+    japanese = scored("small_parallel_enja")
+    both, *alone = (float(japanese["small", str(seed)]["seconds"]) for seed in range(3))
+    assert len({japanese["small", str(seed)]["step"] for seed in range(3)}) == 1
+    assert min(alone) > 2 * both
     speed = {run: float(row["tokens_per_second"]) for run, row in rows.items() if row["threads"] == "1"}
     assert speed["small", "0"] > 1.2 * speed["torch", "0"]
 
