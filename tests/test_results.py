@@ -187,15 +187,28 @@ def test_what_the_page_says_of_english_to_japanese_was_measured():
     kind = "words written, by times seen"
     assert counts["attentive", "0"][kind, "5 to 19"] == pytest.approx(100 / 11, abs=0.5)
     for run in rows:
-        assert low <= test[run] <= high
         assert counts[run][kind, "5 to 19"] > 25
     assert rows.keys() == counts.keys() - {("attentive", "0")}
+    assert rows.keys() - seeds == {("inside", "0"), ("torch", "0"), ("long", "0")}
+    for run in (*seeds, ("inside", "0"), ("torch", "0")):
+        assert low <= test[run] <= high
     rows = scored("small_parallel_enja", "valid")
     nats = {run: float(row["valid_nats"]) for run, row in rows.items()}
     assert max(nats["inside", "0"], nats["torch", "0"]) < min(nats[run] for run in seeds)
     valid = {run: float(row["value"]) for run, row in rows.items()}
     assert min(valid[run] for run in seeds) < valid["inside", "0"] < max(valid[run] for run in seeds)
     assert not PRESETS["small_parallel_enja"]["small"].model.activation_dropout
+
+
+def test_what_the_page_says_of_more_time_for_japanese_was_measured():
+    test = {run: float(row["value"]) for run, row in scored("small_parallel_enja").items()}
+    seeds = [test["small", str(seed)] for seed in range(3)]
+    assert test["long", "0"] - sum(seeds) / 3 == pytest.approx(2, abs=0.1)
+    assert test["long", "0"] > max(seeds) + 1
+    long, small = (PRESETS["small_parallel_enja"][name] for name in ("long", "small"))
+    assert long.recipe.steps == pytest.approx(3 * small.recipe.steps, rel=0.05)
+    assert dataclasses.replace(long.recipe, steps=small.recipe.steps) == small.recipe
+    assert long.model == dataclasses.replace(small.model, d_ff=2 * small.model.d_ff, dropout=2 * small.model.dropout)
 
 
 def counted(corpus):
@@ -256,6 +269,9 @@ def test_minutes_differ_from_machine_to_machine():
     both, *alone = (float(japanese["small", str(seed)]["seconds"]) for seed in range(3))
     assert len({japanese["small", str(seed)]["step"] for seed in range(3)}) == 1
     assert min(alone) > 2 * both
+    work = {run: float(row["tokens_per_second"]) * int(row["parameters"]) for run, row in japanese.items()}
+    assert japanese["long", "0"]["threads"] == japanese["small", "0"]["threads"] == "2"
+    assert work["long", "0"] < 0.6 * work["small", "0"]  # both cores, but of the slower machine
     speed = {run: float(row["tokens_per_second"]) for run, row in rows.items() if row["threads"] == "1"}
     assert speed["small", "0"] > 1.2 * speed["torch", "0"]
 
