@@ -125,6 +125,13 @@ def scored(corpus, split="test"):
     return found
 
 
+def test_every_run_has_been_measured_to_its_end():
+    tested = [row for row in results("corpora") if row["split"] == "test"]
+    assert {f"{row['corpus']}/{row['model']}/{row['seed']}" for row in tested} == set(corpora.RUNS)
+    for row in tested:
+        assert int(row["step"]) == corpora.chosen(row["corpus"], row["model"]).recipe.steps
+
+
 def test_what_the_page_says_of_dropout_was_measured():
     test = {run: float(row["value"]) for run, row in scored("multi30k").items()}
     nats = {run: float(row["valid_nats"]) for run, row in scored("multi30k").items()}
