@@ -1,5 +1,5 @@
 """`python -m minitfm` is the command `minitfm`."""
 
-from minitfm.cli import main
+from minitfm.translate.cli import main
 
 main()

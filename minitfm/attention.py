@@ -15,7 +15,8 @@ def attention_weights(
     key: Float[Tensor, "*batch key d_k"],
     mask: Bool[Tensor, "*#batch #query key"] | None = None,
 ) -> Float[Tensor, "*batch query key"]:
-    """How much each query attends to each key: softmax(QKᵀ/√d_k), the first factor of equation 1.
+    """How much each query attends to each key: softmax(QKᵀ/√d_k), the first factor of
+    equation 1.
 
     Args:
         query: what each position looks for.
@@ -23,7 +24,8 @@ def attention_weights(
         mask: True where a query may attend to a key.
 
     Returns:
-        Weights of at least 0 that sum to 1 over the keys; all zeros for a query that may attend to nothing.
+        Weights of at least 0 that sum to 1 over the keys; all zeros for a query that
+        may attend to nothing.
     """
     d_k = query.shape[-1]
     scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
@@ -34,15 +36,19 @@ def attention_weights(
 
 
 def masked_softmax(
-    scores: Float[Tensor, "*batch query key"], mask: Bool[Tensor, "*#batch #query key"] | None
+    scores: Float[Tensor, "*batch query key"],
+    mask: Bool[Tensor, "*#batch #query key"] | None,
 ) -> Float[Tensor, "*batch query key"]:
     """Make scores weights as ``attention_weights`` does, faster for few keys.
 
-    On a CPU the softmax of a row that does not fill a register of 64 bytes takes several times longer: fill it up.
+    On a CPU the softmax of a row that does not fill a register of 64 bytes takes
+    several times longer: fill it up.
     """
     keys = scores.shape[-1]
     scores = scores if mask is None else scores.where(mask, -math.inf)
-    room = max(0, 64 // scores.element_size() - keys) if scores.device.type == "cpu" else 0
+    room = (
+        max(0, 64 // scores.element_size() - keys) if scores.device.type == "cpu" else 0
+    )
     filled = F.pad(scores, (0, room), value=-math.inf) if room else scores
     weights = filled.softmax(-1)[..., :keys]
     return weights if mask is None else weights.where(mask, 0.0)
@@ -63,37 +69,51 @@ def scaled_dot_product_attention(
         query: what each position looks for.
         key: what each position offers to be found by.
         value: what each position hands over when it is attended to.
-        mask: True where a query may attend to a key. A query that may attend to nothing gets zeros.
-        dropout: share of the weights set to zero at random. The paper's text has none here, its code does.
-        fast: compute the same in one fused call that never stores the weights; unless said, where ``fused_pays``.
+        mask: True where a query may attend to a key. A query that may attend to nothing
+            gets zeros.
+        dropout: share of the weights set to zero at random. The paper's text has none
+            here, its code does.
+        fast: compute the same in one fused call that never stores the weights; unless
+            said, where ``fused_pays``.
 
     Raises:
         ValueError: if query and key differ in d_k, or key and value in number.
     """
     if query.shape[-1] != key.shape[-1]:
         raise ValueError(
-            f"queries have {query.shape[-1]} numbers and keys {key.shape[-1]}; a dot product needs the same d_k in both"
+            f"queries have {query.shape[-1]} numbers and keys {key.shape[-1]}; a dot"
+            " product needs the same d_k in both"
         )
     if key.shape[-2] != value.shape[-2]:
-        raise ValueError(f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one value")
+        raise ValueError(
+            f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one"
+            " value"
+        )
     if fused_pays(query, key) if fast is None else fast:
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=mask, dropout_p=dropout)
-    weights = masked_softmax(query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), mask)
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, dropout_p=dropout
+        )
+    weights = masked_softmax(
+        query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), mask
+    )
     return F.dropout(weights, dropout) @ value
 
 
 def fused_pays(query: Tensor, key: Tensor) -> bool:
-    """Whether ``F.scaled_dot_product_attention`` is faster here: everywhere but for short sequences on a CPU.
+    """Whether ``F.scaled_dot_product_attention`` is faster here: everywhere but for
+    short sequences on a CPU.
 
-    Backward its CPU kernel is slow for short sequences, most of all in 16 bits; tests/benchmarks/attention.py measures
-    where the two cross.
+    Backward its CPU kernel is slow for short sequences, most of all in 16 bits;
+    tests/benchmarks/attention.py measures where the two cross.
     """
     short = 256 if query.dtype == torch.bfloat16 else 32
     return query.device.type != "cpu" or min(query.shape[-2], key.shape[-2]) > short
 
 
 class AdditiveAttention(nn.Module):
-    """Attention whose score is a small network: vᵀ tanh(W q + U k) (Bahdanau et al. 2015)."""
+    """Attention whose score is a small network: vᵀ tanh(W q + U k) (Bahdanau et al.
+    2015).
+    """
 
     def __init__(self, d_query: int, d_key: int, d_score: int) -> None:
         """Make the network.
@@ -114,8 +134,12 @@ class AdditiveAttention(nn.Module):
         key: Float[Tensor, "*batch key d_key"],
         mask: Bool[Tensor, "*#batch #query key"] | None = None,
     ) -> Float[Tensor, "*batch query key"]:
-        """How much each query attends to each key, as ``attention_weights`` has it with another score."""
-        pairs = self.query(query).unsqueeze(-2) + self.key(key).unsqueeze(-3)  # every query beside every key
+        """How much each query attends to each key, as ``attention_weights`` has it with
+        another score.
+        """
+        pairs = self.query(query).unsqueeze(-2) + self.key(key).unsqueeze(
+            -3
+        )  # every query beside every key
         return masked_softmax(self.score(pairs.tanh()).squeeze(-1), mask)
 
     def forward(
@@ -131,13 +155,16 @@ class AdditiveAttention(nn.Module):
             query: what each position looks for.
             key: what each position offers to be found by.
             value: what each position hands over when it is attended to.
-            mask: True where a query may attend to a key. A query that may attend to nothing gets zeros.
+            mask: True where a query may attend to a key. A query that may attend to
+                nothing gets zeros.
         """
         return self.weights(query, key, mask) @ value
 
 
 class DotProductAttention(nn.Module):
-    """Attention whose score is a scaled dot product: queries and keys are projected to the same width first."""
+    """Attention whose score is a scaled dot product: queries and keys are projected to
+    the same width first.
+    """
 
     def __init__(self, d_query: int, d_key: int, d_score: int) -> None:
         """Make both projections, to ``d_score`` numbers, the paper's d_k."""
@@ -161,14 +188,22 @@ class DotProductAttention(nn.Module):
         value: Float[Tensor, "*batch key d_value"],
         mask: Bool[Tensor, "*#batch #query key"] | None = None,
     ) -> Float[Tensor, "*batch query d_value"]:
-        """Average the values by how well each query matches each key; arguments as in ``AdditiveAttention``."""
-        return scaled_dot_product_attention(self.query(query), self.key(key), value, mask)
+        """Average the values by how well each query matches each key; arguments as in
+        ``AdditiveAttention``.
+        """
+        return scaled_dot_product_attention(
+            self.query(query), self.key(key), value, mask
+        )
 
 
 class SelfAttention(nn.Module):
-    """One head of self-attention: queries, keys and values are three views of the same tokens (section 3.2.3)."""
+    """One head of self-attention: queries, keys and values are three views of the same
+    tokens (section 3.2.3).
+    """
 
-    def __init__(self, d_model: int, d_k: int | None = None, *, causal: bool = False) -> None:
+    def __init__(
+        self, d_model: int, d_k: int | None = None, *, causal: bool = False
+    ) -> None:
         """Make the three projections.
 
         Args:
@@ -184,27 +219,38 @@ class SelfAttention(nn.Module):
         self.value = nn.Linear(d_model, d_model, bias=False)
 
     def mask(
-        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+        self,
+        x: Float[Tensor, "batch token d_model"],
+        mask: Bool[Tensor, "#batch #token token"] | None = None,
     ) -> Bool[Tensor, "#batch #token token"] | None:
-        """The mask in force: the caller's, and the causal one where this layer is causal."""
+        """The mask in force: the caller's, and the causal one where this layer is
+        causal.
+        """
         if not self.causal:
             return mask
         causal = causal_mask(x.shape[1], device=x.device).unsqueeze(0)
         return causal if mask is None else causal & mask
 
     def weights(
-        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+        self,
+        x: Float[Tensor, "batch token d_model"],
+        mask: Bool[Tensor, "#batch #token token"] | None = None,
     ) -> Float[Tensor, "batch token token"]:
         """Row i: how much token i attends to each token."""
         return attention_weights(self.query(x), self.key(x), self.mask(x, mask))
 
     def forward(
-        self, x: Float[Tensor, "batch token d_model"], mask: Bool[Tensor, "#batch #token token"] | None = None
+        self,
+        x: Float[Tensor, "batch token d_model"],
+        mask: Bool[Tensor, "#batch #token token"] | None = None,
     ) -> Float[Tensor, "batch token d_model"]:
         """Give every token an average of all tokens' values.
 
         Args:
             x: the tokens' vectors.
-            mask: True where a token may attend to another, for instance ``padding_mask(tokens)``.
+            mask: True where a token may attend to another, for instance
+                ``padding_mask(tokens)``.
         """
-        return scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), self.mask(x, mask))
+        return scaled_dot_product_attention(
+            self.query(x), self.key(x), self.value(x), self.mask(x, mask)
+        )

@@ -1,4 +1,6 @@
-"""A recurrent encoder-decoder that looks back: chapter 3's model with attention (chapter 4)."""
+"""A recurrent encoder-decoder that looks back: chapter 3's model with attention
+(chapter 4).
+"""
 
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
@@ -28,11 +30,14 @@ class Reading(NamedTuple):
 
 
 class AttentiveSeq2Seq(Seq2Seq):
-    """The encoder-decoder of chapter 3, whose decoder looks back at every state of the encoder (Bahdanau et al. 2015).
+    """The encoder-decoder of chapter 3, whose decoder looks back at every state of the
+    encoder (Bahdanau et al. 2015).
 
-    The encoder reads in both directions. Each output of the decoder is a query; what it finds stands beside it when the
-    next token is chosen (Luong et al. 2015). In Bahdanau's model it goes into the decoder's next state as well, which
-    makes each query wait for the one before; here all queries of a target are known at once while training.
+    The encoder reads in both directions. Each output of the decoder is a query; what it
+    finds stands beside it when the next token is chosen (Luong et al. 2015). In
+    Bahdanau's model it goes into the decoder's next state as well, which makes each
+    query wait for the one before; here all queries of a target are known at once while
+    training.
     """
 
     def __init__(
@@ -47,70 +52,116 @@ class AttentiveSeq2Seq(Seq2Seq):
         pad: int = 0,
         fast: bool = False,
     ) -> None:
-        """Make the parts of ``Seq2Seq``, an encoder that reads in both directions, and the attention.
+        """Make the parts of ``Seq2Seq``, an encoder that reads in both directions, and
+        the attention.
 
         Args:
             vocabulary: number of symbols, shared by source and target.
-            d_hidden: width of the embeddings and of the decoder's states; the encoder has half of it in each direction.
+            d_hidden: width of the embeddings and of the decoder's states; the encoder
+                has half of it in each direction.
             attention: how a query is compared with a key.
             network: RNN, LSTM or GRU.
             layers: of the encoder and of the decoder.
-            dropout: share of the embeddings, of the outputs between layers and of what the generator reads, set to zero
-                at random.
+            dropout: share of the embeddings, of the outputs between layers and of what
+                the generator reads, set to zero at random.
             pad: the id of the padding symbol.
             fast: run both networks in PyTorch's own kernels.
 
         Raises:
-            ValueError: if ``d_hidden`` cannot be shared by two directions, or the attention is of no known kind.
+            ValueError: if ``d_hidden`` cannot be shared by two directions, or the
+                attention is of no known kind.
         """
         if d_hidden % 2:
-            raise ValueError(f"d_hidden={d_hidden} cannot be shared by two directions; choose an even number")
+            raise ValueError(
+                f"d_hidden={d_hidden} cannot be shared by two directions; choose an"
+                " even number"
+            )
         if attention not in KINDS:
             raise ValueError(f"attention={attention!r}; choose additive or dot")
-        super().__init__(vocabulary, d_hidden, network=network, layers=layers, dropout=dropout, pad=pad, fast=fast)
+        super().__init__(
+            vocabulary,
+            d_hidden,
+            network=network,
+            layers=layers,
+            dropout=dropout,
+            pad=pad,
+            fast=fast,
+        )
         half = d_hidden // 2
-        self.encoder = network(d_hidden, half, layers, bidirectional=True, dropout=dropout, fast=fast)
+        self.encoder = network(
+            d_hidden, half, layers, bidirectional=True, dropout=dropout, fast=fast
+        )
         self.attention = KINDS[attention](d_hidden, d_hidden, d_hidden)
         self.combine = nn.Linear(2 * d_hidden, d_hidden)
 
     def start(self, source: Int[Tensor, "batch source"]) -> Reading:
-        """Read the source: the encoder's state at every token, and the last ones, in which the decoder begins."""
+        """Read the source: the encoder's state at every token, and the last ones, in
+        which the decoder begins.
+        """
         mask = padding_mask(source, self.pad)
-        memory, state = self.encoder(self.dropout(self.source_embedding(source)), mask.squeeze(1))
-        both = (len(source), self.decoder.layers, -1)  # the last states of both directions, layer by layer, in one
-        state = tuple(part.reshape(both) for part in state) if isinstance(state, tuple) else state.reshape(both)
+        memory, state = self.encoder(
+            self.dropout(self.source_embedding(source)), mask.squeeze(1)
+        )
+        both = (
+            len(source),
+            self.decoder.layers,
+            -1,
+        )  # the last states of both directions, layer by layer, in one
+        state = (
+            tuple(part.reshape(both) for part in state)
+            if isinstance(state, tuple)
+            else state.reshape(both)
+        )
         return Reading(memory, mask, state)
 
     def look(
         self, output: Float[Tensor, "batch target d_hidden"], reading: Reading
     ) -> Float[Tensor, "batch target d_hidden"]:
-        """Ask the source at each output of the decoder, and put both together: tanh(W [found; output])."""
-        found = self.attention(output, reading.memory, reading.memory, reading.memory_mask)
+        """Ask the source at each output of the decoder, and put both together: tanh(W
+        [found; output]).
+        """
+        found = self.attention(
+            output, reading.memory, reading.memory, reading.memory_mask
+        )
         return self.dropout(self.combine(torch.cat([found, output], dim=-1)).tanh())
 
     def features(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target d_hidden"]:
-        """What ``forward`` gives to the generator: the decoder's output at each target token, and what it found."""
+        """What ``forward`` gives to the generator: the decoder's output at each target
+        token, and what it found.
+        """
         return self.look(*self.outputs(source, target))
 
     def outputs(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> tuple[Float[Tensor, "batch target d_hidden"], Reading]:
-        """The decoder's output at each target token, before it looks, and the source as read."""
+        """The decoder's output at each target token, before it looks, and the source as
+        read.
+        """
         reading = self.start(source)
-        output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, reading.state)
+        output, _ = self.decoder(
+            self.dropout(self.target_embedding(target)), None, reading.state
+        )
         return output, reading
 
-    def step(self, token: Int[Tensor, " batch"], state: Reading) -> tuple[Float[Tensor, "batch vocabulary"], Reading]:
+    def step(
+        self, token: Int[Tensor, " batch"], state: Reading
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Reading]:
         """Read one token, look at the source, and predict the next (for ``greedy``)."""
-        output, after = self.decoder(self.dropout(self.target_embedding(token.unsqueeze(1))), None, state.state)
-        return self.generator(self.look(output, state)).squeeze(1), state._replace(state=after)
+        output, after = self.decoder(
+            self.dropout(self.target_embedding(token.unsqueeze(1))), None, state.state
+        )
+        return self.generator(self.look(output, state)).squeeze(1), state._replace(
+            state=after
+        )
 
     def alignment(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target source"]:
-        """How much each output of the decoder attends to each source token, the target given."""
+        """How much each output of the decoder attends to each source token, the target
+        given.
+        """
         output, reading = self.outputs(source, target)
         return self.attention.weights(output, reading.memory, reading.memory_mask)
 
@@ -123,7 +174,8 @@ class RecurrentConfig:
         vocabulary: number of symbols that source and target share.
         d_hidden: width of the embeddings and of each cell's state.
         layers: of the encoder, and of the decoder.
-        dropout: share of the embeddings, and of the outputs between layers, set to zero at random.
+        dropout: share of the embeddings, and of the outputs between layers, set to zero
+            at random.
         attention: "additive" or "dot"; None for the one vector of chapter 3.
     """
 
@@ -135,7 +187,13 @@ class RecurrentConfig:
 
     def build(self) -> Seq2Seq:
         """Make the model, of LSTMs in PyTorch's kernels."""
-        options: dict[str, Any] = {"layers": self.layers, "dropout": self.dropout, "fast": True}
+        options: dict[str, Any] = {
+            "layers": self.layers,
+            "dropout": self.dropout,
+            "fast": True,
+        }
         if self.attention is None:
             return Seq2Seq(self.vocabulary, self.d_hidden, **options)
-        return AttentiveSeq2Seq(self.vocabulary, self.d_hidden, attention=self.attention, **options)
+        return AttentiveSeq2Seq(
+            self.vocabulary, self.d_hidden, attention=self.attention, **options
+        )

@@ -9,7 +9,9 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 
-def padding_mask(tokens: Int[Tensor, "batch key"], pad: int = 0) -> Bool[Tensor, "batch 1 key"]:
+def padding_mask(
+    tokens: Int[Tensor, "batch key"], pad: int = 0
+) -> Bool[Tensor, "batch 1 key"]:
     """Hide the padding: every query may attend to every key that is a real token.
 
     Args:
@@ -25,12 +27,14 @@ def padding_mask(tokens: Int[Tensor, "batch key"], pad: int = 0) -> Bool[Tensor,
 def causal_mask(
     query: int, key: int | None = None, device: torch.device | str | None = None
 ) -> Bool[Tensor, "query key"]:
-    """Hide the future: a position may attend to itself and to what came before (section 3.2.3).
+    """Hide the future: a position may attend to itself and to what came before (section
+    3.2.3).
 
     Args:
         query: number of queries.
-        key: number of keys, as many as queries unless said. With more keys, the queries are the last ones, so the
-            last query always sees every key: this is what a decoder with a cache needs.
+        key: number of keys, as many as queries unless said. With more keys, the queries
+            are the last ones, so the last query always sees every key: this is what a
+            decoder with a cache needs.
         device: where the mask is made.
 
     Raises:
@@ -39,7 +43,7 @@ def causal_mask(
     key = query if key is None else key
     if key < query:
         raise ValueError(
-            f"{query} queries and {key} keys: in a causal mask the queries are the last of the keys, "
-            "so there must be at least as many keys as queries"
+            f"{query} queries and {key} keys: in a causal mask the queries are the last"
+            " of the keys, so there must be at least as many keys as queries"
         )
     return torch.ones(query, key, dtype=torch.bool, device=device).tril(key - query)

@@ -7,8 +7,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def sinusoids(length: int, d_model: int, base: float = 10_000.0) -> Float[Tensor, "length d_model"]:
-    """The paper's table: PE(pos, 2i) = sin(pos / base^(2i/d_model)), PE(pos, 2i+1) = cos of the same (section 3.5).
+def sinusoids(
+    length: int, d_model: int, base: float = 10_000.0
+) -> Float[Tensor, "length d_model"]:
+    """The paper's table: PE(pos, 2i) = sin(pos / base^(2i/d_model)), PE(pos, 2i+1) =
+    cos of the same (section 3.5).
 
     Args:
         length: number of positions, counted from 0.
@@ -16,24 +19,31 @@ def sinusoids(length: int, d_model: int, base: float = 10_000.0) -> Float[Tensor
         base: the longest wavelength is almost 2π times this.
 
     Returns:
-        The table in float64: in float32 the sine of a position of some thousands is off in the fourth decimal.
+        The table in float64: in float32 the sine of a position of some thousands is off
+        in the fourth decimal.
 
     Raises:
         ValueError: if d_model is odd.
     """
     if d_model % 2:
-        raise ValueError(f"d_model={d_model} is odd, but sines and cosines come in pairs; choose {d_model + 1}")
+        raise ValueError(
+            f"d_model={d_model} is odd, but sines and cosines come in pairs; choose"
+            f" {d_model + 1}"
+        )
     position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
-    frequency = torch.exp(-math.log(base) * torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+    frequency = torch.exp(
+        -math.log(base) * torch.arange(0, d_model, 2, dtype=torch.float64) / d_model
+    )
     angle = position * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
 class Sinusoids(nn.Module):
-    """The table of sinusoids, remade when more positions, another device or another dtype is asked for.
+    """The table of sinusoids, remade when more positions, another device or another
+    dtype is asked for.
 
-    It is neither parameter nor buffer: it can be computed anywhere, so checkpoints need not carry it, and it is always
-    as exact as its dtype allows.
+    It is neither parameter nor buffer: it can be computed anywhere, so checkpoints need
+    not carry it, and it is always as exact as its dtype allows.
     """
 
     def __init__(self, width: int, base: float = 10_000.0) -> None:
@@ -42,20 +52,37 @@ class Sinusoids(nn.Module):
         self.width, self.base = width, base
         self.table = sinusoids(0, width, base)
 
-    def rows(self, x: Float[Tensor, "*batch token width"], start: int) -> Float[Tensor, "token width"]:
-        """The rows for the tokens of ``x``, the first of which stands at position ``start``."""
+    def rows(
+        self, x: Float[Tensor, "*batch token width"], start: int
+    ) -> Float[Tensor, "token width"]:
+        """The rows for the tokens of ``x``, the first of which stands at position
+        ``start``.
+        """
         stop = start + x.shape[-2]
-        if stop > len(self.table) or (self.table.device, self.table.dtype) != (x.device, x.dtype):
-            with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():  # few accelerators have float64
+        if stop > len(self.table) or (self.table.device, self.table.dtype) != (
+            x.device,
+            x.dtype,
+        ):
+            with (
+                torch.device("cpu"),
+                torch.inference_mode(False),
+                torch.no_grad(),
+            ):  # few accelerators have float64
                 self.table = sinusoids(2 * stop, self.width, self.base).to(x)
         return self.table.narrow(0, start, x.shape[-2])
 
 
 class SinusoidalPositions(Sinusoids):
-    """Add the sinusoids to the tokens; nothing is learned, and there is no longest sequence (section 3.5)."""
+    """Add the sinusoids to the tokens; nothing is learned, and there is no longest
+    sequence (section 3.5).
+    """
 
-    def forward(self, x: Float[Tensor, "batch token d_model"], start: int = 0) -> Float[Tensor, "batch token d_model"]:
-        """Add each token its position's row; ``start`` is the position of the first token."""
+    def forward(
+        self, x: Float[Tensor, "batch token d_model"], start: int = 0
+    ) -> Float[Tensor, "batch token d_model"]:
+        """Add each token its position's row; ``start`` is the position of the first
+        token.
+        """
         return x + self.rows(x, start)
 
 
@@ -67,8 +94,11 @@ class LearnedPositions(nn.Module):
         super().__init__()
         self.table = nn.Parameter(torch.randn(max_length, d_model) * d_model**-0.5)
 
-    def forward(self, x: Float[Tensor, "batch token d_model"], start: int = 0) -> Float[Tensor, "batch token d_model"]:
-        """Add each token its position's vector; ``start`` is the position of the first token.
+    def forward(
+        self, x: Float[Tensor, "batch token d_model"], start: int = 0
+    ) -> Float[Tensor, "batch token d_model"]:
+        """Add each token its position's vector; ``start`` is the position of the first
+        token.
 
         Raises:
             ValueError: if there are more positions than were learned.
@@ -76,20 +106,27 @@ class LearnedPositions(nn.Module):
         stop = start + x.shape[1]
         if stop > len(self.table):
             raise ValueError(
-                f"{stop} positions, but only {len(self.table)} were learned; make the model with a larger max_length"
+                f"{stop} positions, but only {len(self.table)} were learned; make the"
+                " model with a larger max_length"
             )
         return x + self.table.narrow(0, start, x.shape[1])
 
 
 class RotaryPositions(Sinusoids):
-    """Turn each pair of numbers in a query or key by an angle that grows with the position (RoFormer, section 3.2).
+    """Turn each pair of numbers in a query or key by an angle that grows with the
+    position (RoFormer, section 3.2).
 
-    The dot product of a query at m and a key at n then depends on their contents and on m - n alone. The angles are
-    those of the sinusoids: the pair (2i, 2i+1) at position pos turns by pos / base^(2i/d_k).
+    The dot product of a query at m and a key at n then depends on their contents and on
+    m - n alone. The angles are those of the sinusoids: the pair (2i, 2i+1) at position
+    pos turns by pos / base^(2i/d_k).
     """
 
-    def forward(self, x: Float[Tensor, "*batch token d_k"], start: int = 0) -> Float[Tensor, "*batch token d_k"]:
+    def forward(
+        self, x: Float[Tensor, "*batch token d_k"], start: int = 0
+    ) -> Float[Tensor, "*batch token d_k"]:
         """Turn queries or keys; ``start`` is the position of the first token."""
         sin, cos = self.rows(x, start).unflatten(1, (-1, 2)).unbind(-1)
         even, odd = x.unflatten(-1, (-1, 2)).unbind(-1)
-        return torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1).flatten(-2)
+        return torch.stack(
+            [even * cos - odd * sin, even * sin + odd * cos], dim=-1
+        ).flatten(-2)

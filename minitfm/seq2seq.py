@@ -1,4 +1,6 @@
-"""From one sequence to another: what every encoder-decoder of this course shares (chapter 3)."""
+"""From one sequence to another: what every encoder-decoder of this course shares
+(chapter 3).
+"""
 
 from typing import Any, Protocol, runtime_checkable
 
@@ -21,28 +23,40 @@ class EncoderDecoder(Protocol):
     def start(self, source: Int[Tensor, "batch source"]) -> Any:
         """Read the source; return the state from which writing begins."""
 
-    def step(self, token: Int[Tensor, " batch"], state: Any) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
-        """Take the last written token; return the logits of the next one and the new state."""
+    def step(
+        self, token: Int[Tensor, " batch"], state: Any
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
+        """Take the last written token; return the logits of the next one and the new
+        state.
+        """
 
     def train(self, mode: bool = True) -> Any:
         """Switch dropout on or off."""
 
 
 def teacher_forcing_loss(
-    model: nn.Module, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"], pad: int = 0
+    model: nn.Module,
+    source: Int[Tensor, "batch source"],
+    target: Int[Tensor, "batch target"],
+    pad: int = 0,
 ) -> Float[Tensor, ""]:
-    """Mean cross-entropy of each target token, in nats, given the true tokens before it.
+    """Mean cross-entropy of each target token, in nats, given the true tokens before
+    it.
 
-    The model reads the target without its last token and must predict it without its first; padding does not count.
+    The model reads the target without its last token and must predict it without its
+    first; padding does not count.
 
     Args:
-        model: called as ``model(source, target)``, returns logits (batch, target, vocabulary).
+        model: called as ``model(source, target)``, returns logits (batch, target,
+            vocabulary).
         source: token ids.
         target: token ids, from <bos> to <eos>, then padding.
         pad: the id of the padding symbol.
     """
     logits = model(source, target[:, :-1])
-    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)
+    return F.cross_entropy(
+        logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad
+    )
 
 
 @torch.no_grad()
@@ -87,7 +101,11 @@ def greedy(
     return torch.stack(written, dim=1) if written else source.new_empty(len(source), 0)
 
 
-def exact_match(written: Int[Tensor, "batch token"], target: Int[Tensor, "batch target"], pad: int = 0) -> float:
+def exact_match(
+    written: Int[Tensor, "batch token"],
+    target: Int[Tensor, "batch target"],
+    pad: int = 0,
+) -> float:
     """Share of sentences of which every token is right.
 
     Args:
@@ -96,15 +114,20 @@ def exact_match(written: Int[Tensor, "batch token"], target: Int[Tensor, "batch 
         pad: the id of the padding symbol.
     """
     length = max(written.shape[1], target.shape[1])
-    written, target = (F.pad(tokens, (0, length - tokens.shape[1]), value=pad) for tokens in (written, target))
+    written, target = (
+        F.pad(tokens, (0, length - tokens.shape[1]), value=pad)
+        for tokens in (written, target)
+    )
     return (written == target).all(dim=1).double().mean().item()
 
 
 class Seq2Seq(nn.Module):
-    """A recurrent encoder and a recurrent decoder, with one vector of fixed size between them (Sutskever et al. 2014).
+    """A recurrent encoder and a recurrent decoder, with one vector of fixed size
+    between them (Sutskever et al. 2014).
 
-    The encoder reads the source; what its cells remember at the end is the vector, and all that the decoder ever learns
-    about the source. There the decoder begins, and writes.
+    The encoder reads the source; what its cells remember at the end is the vector, and
+    all that the decoder ever learns about the source. There the decoder begins, and
+    writes.
     """
 
     def __init__(
@@ -126,10 +149,12 @@ class Seq2Seq(nn.Module):
             d_hidden: width of the embeddings and of each cell's state.
             network: RNN, LSTM or GRU.
             layers: of the encoder and of the decoder.
-            d_vector: size of the vector between them. Unless given it is the state as it is: ``layers * d_hidden``
-                numbers, in the LSTM, which has h and c, twice as many. Otherwise one matrix squeezes the state into
-                ``d_vector`` numbers and another brings it back.
-            dropout: share of the embeddings, and of the outputs between layers, set to zero at random.
+            d_vector: size of the vector between them. Unless given it is the state as
+                it is: ``layers * d_hidden`` numbers, in the LSTM, which has h and c,
+                twice as many. Otherwise one matrix squeezes the state into ``d_vector``
+                numbers and another brings it back.
+            dropout: share of the embeddings, and of the outputs between layers, set to
+                zero at random.
             pad: the id of the padding symbol.
             fast: run both networks in PyTorch's own kernels.
         """
@@ -146,7 +171,9 @@ class Seq2Seq(nn.Module):
         self.squeeze = nn.Identity() if d_vector is None else nn.Linear(state, d_vector)
         self.expand = nn.Identity() if d_vector is None else nn.Linear(d_vector, state)
 
-    def encode(self, source: Int[Tensor, "batch source"]) -> Float[Tensor, "batch d_vector"]:
+    def encode(
+        self, source: Int[Tensor, "batch source"]
+    ) -> Float[Tensor, "batch d_vector"]:
         """Read the source, padding aside: the one vector that the decoder gets."""
         mask = padding_mask(source, self.pad).squeeze(1)
         _, state = self.encoder(self.dropout(self.source_embedding(source)), mask)
@@ -159,7 +186,11 @@ class Seq2Seq(nn.Module):
 
     def begin(self, vector: Float[Tensor, "batch d_vector"]) -> Any:
         """Unpack a vector into the state in which the decoder begins."""
-        parts = self.expand(vector).unflatten(1, (self.decoder.cell.parts, self.decoder.layers, -1)).unbind(1)
+        parts = (
+            self.expand(vector)
+            .unflatten(1, (self.decoder.cell.parts, self.decoder.layers, -1))
+            .unbind(1)
+        )
         return parts if len(parts) > 1 else parts[0]
 
     def forward(
@@ -169,18 +200,27 @@ class Seq2Seq(nn.Module):
 
         Args:
             source: token ids, padded.
-            target: token ids from <bos> on, padded; position i predicts what stands at i + 1.
+            target: token ids from <bos> on, padded; position i predicts what stands at
+                i + 1.
         """
         return self.generator(self.features(source, target))
 
     def features(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target d_hidden"]:
-        """What ``forward`` gives to the generator: the decoder's output at each target token."""
-        output, _ = self.decoder(self.dropout(self.target_embedding(target)), None, self.start(source))
+        """What ``forward`` gives to the generator: the decoder's output at each target
+        token.
+        """
+        output, _ = self.decoder(
+            self.dropout(self.target_embedding(target)), None, self.start(source)
+        )
         return output
 
-    def step(self, token: Int[Tensor, " batch"], state: Any) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
+    def step(
+        self, token: Int[Tensor, " batch"], state: Any
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Any]:
         """Read one token and predict the next (for ``greedy``)."""
-        output, state = self.decoder(self.dropout(self.target_embedding(token.unsqueeze(1))), None, state)
+        output, state = self.decoder(
+            self.dropout(self.target_embedding(token.unsqueeze(1))), None, state
+        )
         return self.generator(output).squeeze(1), state

@@ -1,182 +1,184 @@
-"""Training as the paper does it, on anything from two processor cores to many GPUs (chapter 11)."""
+"""What a translation model is trained to make small: cross-entropy against smoothed
+targets (chapter 11).
+"""
 
-import contextlib
-import dataclasses
-import math
-import time
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal
 
 import torch
-import torch.distributed as distributed
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
-from minitfm.checkpoints import agree, checkpoints, generators, restore, save
-from minitfm.memory import keep_freed_memory
-from minitfm.parallel import gathered, summed, world_and_rank
-from minitfm.progress import Report
-from minitfm.recipe import Recipe, bfloat16_pays
-from minitfm.smoothing import generator_loss
+Variant = Literal["tensor2tensor", "torch", "annotated"]
 
 
-@runtime_checkable
-class Batches(Protocol):
-    """Endless batches that know where they are, such as ``data.TokenBatches``."""
+def shares(
+    epsilon: float, vocabulary: int, variant: Variant = "tensor2tensor"
+) -> tuple[float, float]:
+    """How much of the target goes to the right symbol, and how much to each of the
+    others.
 
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Source and target rows, the target from <bos> to <eos>."""
+    The paper says that it smooths by 0.1 (section 5.4), not how. Three ways are
+    published:
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the next batch stands, the same in all processes."""
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-
-
-class Loss(nn.Module):
-    """A model and its loss as one module, which is what several processes have to agree on."""
-
-    def __init__(self, model: nn.Module, recipe: Recipe) -> None:
-        """Keep both."""
-        super().__init__()
-        self.model, self.recipe = model, recipe
-
-    def forward(self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]) -> Float[Tensor, ""]:
-        """Smoothed cross-entropy of each true next token, in nats, summed over all that are no padding."""
-        model: Any = self.model
-        x, goal = model.features(source, target[:, :-1]).flatten(0, 1), target[:, 1:].flatten()
-        generator = model.generator
-        return generator_loss(x, generator.weight, generator.bias, goal, self.recipe.smoothing, self.recipe.variant)
-
-
-def train(
-    model: nn.Module,
-    batches: Batches,
-    recipe: Recipe,
-    folder: Path,
-    *,
-    description: Mapping[str, Any] | None = None,
-    minutes: float = math.inf,
-    evaluate: Callable[[nn.Module], dict[str, float]] | None = None,
-    progress: bool = True,
-) -> int:
-    """Train a model, or go on where the last checkpoint in ``folder`` left off.
-
-    In several processes (see ``parallel.processes``) each draws its own part of every batch. A run that was killed and
-    started again ends with the same weights as one that was not, on the same machine with equally many threads and
-    processes.
-
-    Args:
-        model: an encoder-decoder with ``features`` and ``generator``, on its device; trained in place.
-        batches: endless, with ``state_dict`` and ``load_state_dict``.
-        recipe: how to train.
-        folder: for the checkpoints and the log, log.csv.
-        description: how to build the model again, whatever JSON can hold; it travels with the weights.
-        minutes: stop at a checkpoint after this time, wherever the recipe is; it changes nothing else.
-        evaluate: called as ``evaluate(model)`` at every checkpoint, in evaluation mode; its figures are logged.
-        progress: show tokens per second, loss and time left; in a notebook, the curve of the loss.
-
-    Returns:
-        The steps done.
+    - ``tensor2tensor``, the paper's own code: epsilon is shared by the wrong symbols,
+      epsilon / (V - 1) each,
+    - ``torch``, in ``torch.nn.CrossEntropyLoss``: by all symbols, the right one too,
+      epsilon / V each,
+    - ``annotated``, in The Annotated Transformer: by all but the right one and the
+      padding, epsilon / (V - 2) each.
 
     Raises:
-        FloatingPointError: if the loss is no number any more, or grows again by a nat.
-        ValueError: if the checkpoint in the folder is of another model or of other batches.
+        ValueError: if the variant is unknown.
     """
-    begin, device = time.monotonic(), next(model.parameters()).device
-    world, rank = world_and_rank()
-    keep_freed_memory()
-    fused = device.type == "cpu"  # one pass over the weights instead of ten
-    optimizer = torch.optim.Adam(model.parameters(), lr=0.0, betas=recipe.betas, eps=recipe.eps, fused=fused)
-    step, health = 0, Health()
-    if saved := checkpoints(folder):
-        agree(saved[-1], description or {})
-        state = restore(saved[-1], model, optimizer, rank)
-        batches.load_state_dict(state["batches"])
-        step, health = state["step"], Health(**state["health"])
-    loss: Any = Loss(model, recipe)
-    loss = torch.compile(loss) if recipe.compile else loss
-    if world > 1:
-        loss = nn.parallel.DistributedDataParallel(loss, device_ids=[device] if device.type == "cuda" else None)
-    half = recipe.precision == "bfloat16" or (recipe.precision == "auto" and bfloat16_pays(device))
-    report = Report(folder / "log.csv", step, recipe.steps, minutes, progress) if rank == 0 else None
-    stream = iter(batches)
-    model.train()
-    late = False
-    while step < recipe.steps and not late:
-        step += 1
-        parts = [tuple(part.to(device) for part in next(stream)) for _ in range(recipe.accumulate)]
-        tokens = summed(torch.stack([(target[:, 1:] != 0).sum() for _, target in parts]).sum(), world)
-        optimizer.param_groups[0]["lr"] = rate = recipe.rate_at(step, width(model))
-        optimizer.zero_grad(set_to_none=True)
-        value = torch.zeros((), device=device)
-        for number, (source, target) in enumerate(parts, start=1):
-            waiting = loss.no_sync() if world > 1 and number < len(parts) else contextlib.nullcontext()
-            with waiting:
-                with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    part = loss(source, target) / tokens
-                (part * world).backward()  # the processes' gradients are averaged; what we want is their sum
-            value += part.detach()
-        norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        out_of_time = value.new_tensor(time.monotonic() - begin > 60 * minutes)
-        mean, late_ones = summed(torch.stack([value, out_of_time]), world).tolist()
-        late = late_ones > 0
-        health.check(step, mean, norm.item(), rate)
-        optimizer.step()
-        due = late or step == recipe.steps or step % recipe.checkpoint == 0
-        if report:
-            report.step(step, rate, mean, int(tokens), write=due or step % recipe.log == 0)
-        if due:
-            if report and evaluate:
-                report.evaluated(step, evaluated(model, evaluate, device))
-            random = gathered(generators(device), world)
-            if rank == 0:
-                place = {"batches": batches.state_dict(), "health": dataclasses.asdict(health)}
-                save(folder, step, model, optimizer, description or {}, place, random, recipe.keep)
-            if world > 1:
-                distributed.barrier()
-            if report:
-                report.go_on()
-    if report:
-        report.close()
-    model.eval()
-    return step
+    if variant == "tensor2tensor":
+        return 1 - epsilon, epsilon / (vocabulary - 1)
+    if variant == "torch":
+        return 1 - epsilon + epsilon / vocabulary, epsilon / vocabulary
+    if variant == "annotated":
+        return 1 - epsilon, epsilon / (vocabulary - 2)
+    raise ValueError(f"variant={variant!r}; choose tensor2tensor, torch or annotated")
 
 
-@dataclasses.dataclass
-class Health:
-    """Whether a training is still going somewhere: the mean of some hundred last losses, and the lowest it ever was."""
-
-    mean: float = 0.0
-    lowest: float = math.inf
-
-    def check(self, step: int, loss: float, norm: float, rate: float) -> None:
-        """Take in the loss of a step.
-
-        Raises:
-            FloatingPointError: if loss or gradient is no number, or the mean loss has grown by a nat.
-        """
-        remedy = f"the learning rate is {rate:.2g}; try half of it, twice the warm-up, or precision float32"
-        if not (math.isfinite(loss) and math.isfinite(norm)):
-            raise FloatingPointError(f"at step {step} the loss is {loss} and its gradient's norm {norm}; {remedy}")
-        self.mean += (loss - self.mean) / min(step, 100)
-        self.lowest = min(self.lowest, self.mean)
-        if self.mean > self.lowest + 1:
-            said = f"the loss has grown from {self.lowest:.2f} to {self.mean:.2f} nats by step {step}"
-            raise FloatingPointError(f"{said}: the training diverges; {remedy}")
+def smoothed_targets(
+    target: Int[Tensor, " token"],
+    vocabulary: int,
+    epsilon: float,
+    variant: Variant = "tensor2tensor",
+    pad: int = 0,
+) -> Float[Tensor, "token vocabulary"]:
+    """The distribution that the model should give for each token, in float64."""
+    right, wrong = shares(epsilon, vocabulary, variant)
+    targets = torch.full(
+        (len(target), vocabulary), wrong, dtype=torch.float64, device=target.device
+    )
+    if variant == "annotated":
+        targets[:, pad] = 0.0
+    return targets.scatter(1, target.unsqueeze(1), right)
 
 
-def evaluated(model: nn.Module, evaluate: Callable[[nn.Module], dict[str, float]], device: torch.device) -> Any:
-    """What ``evaluate`` finds, which neither trains nor takes a random number from those of the training."""
-    model.eval()
-    with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        figures = evaluate(model)
-    model.train()
-    return figures
+def smoothed_loss(
+    logits: Float[Tensor, "token vocabulary"],
+    target: Int[Tensor, " token"],
+    epsilon: float = 0.1,
+    variant: Variant = "tensor2tensor",
+    pad: int = 0,
+) -> Float[Tensor, ""]:
+    """The cross-entropy between smoothed targets and the model, in nats, summed over
+    the tokens that are not padding.
+
+    This is the definition; training uses ``generator_loss``, which gives the same.
+
+    Args:
+        logits: a score for each symbol at each token.
+        target: the right symbols.
+        epsilon: how much of the target is taken from the right symbol; 0 gives the
+            plain cross-entropy.
+        variant: to whom it is given, see ``shares``.
+        pad: the id of the padding symbol.
+    """
+    targets = smoothed_targets(target, logits.shape[-1], epsilon, variant, pad).to(
+        logits
+    )
+    loss = -(targets * logits.log_softmax(-1)).sum(-1)
+    return loss[target != pad].sum()
 
 
-def width(model: Any) -> int:
-    """The d_model of the learning rate: how many numbers the generator reads."""
-    return model.generator.in_features
+def generator_loss(
+    x: Float[Tensor, "token d_model"],
+    weight: Float[Tensor, "vocabulary d_model"],
+    bias: Float[Tensor, " vocabulary"] | None,
+    target: Int[Tensor, " token"],
+    epsilon: float = 0.1,
+    variant: Variant = "tensor2tensor",
+    pad: int = 0,
+    rows: int = 256,
+) -> Float[Tensor, ""]:
+    """``smoothed_loss`` of ``x @ weight.T + bias``, some rows at a time.
+
+    The logits of a whole batch are the largest tensor of a training step, and they are
+    read and written several times. Here the logits of ``rows`` tokens are computed,
+    used for the loss and for their part of the gradient while they are in the
+    processor's cache, and forgotten; padding is left out before.
+
+    Args:
+        x: what the decoder hands to the generator.
+        weight: of the generator.
+        bias: of the generator.
+        target: the right symbols.
+        epsilon: see ``smoothed_loss``.
+        variant: see ``shares``.
+        pad: the id of the padding symbol.
+        rows: tokens to a chunk.
+    """
+    real = target != pad
+    right, wrong = shares(epsilon, len(weight), variant)
+    hidden = pad if variant == "annotated" else None
+    return _GeneratorLoss.apply(
+        x[real], weight, bias, target[real], right, wrong, hidden, rows
+    )
+
+
+class _GeneratorLoss(torch.autograd.Function):
+    """With p a token's softmax and q its smoothed target: the loss is -Σ q log p, the
+    gradient of the logits p - q.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, weight: Tensor, bias: Any, target: Tensor, *constants: Any
+    ) -> Tensor:
+        right, wrong, hidden, rows = constants
+        kind = (
+            torch.get_autocast_dtype(x.device.type)
+            if torch.is_autocast_enabled(x.device.type)
+            else x.dtype
+        )
+        x, w, exact = x.to(kind), weight.to(kind), weight.dtype
+        loss = torch.zeros((), dtype=exact, device=x.device)
+        d_x, d_weight = torch.empty_like(x), torch.zeros_like(weight)
+        d_bias = None if bias is None else torch.zeros_like(bias)
+        logits, exact_logits, softmax = (
+            x.new_empty(rows, len(w), dtype=one) for one in (kind, exact, exact)
+        )
+        for chunk, goal, d_chunk in zip(
+            x.split(rows), target.unsqueeze(1).split(rows), d_x.split(rows)
+        ):
+            half, z, p = (
+                logits[: len(chunk)],
+                exact_logits[: len(chunk)],
+                softmax[: len(chunk)],
+            )
+            z.copy_(torch.mm(chunk, w.T, out=half))
+            if bias is not None:
+                z += bias
+            torch.softmax(z, -1, out=p)
+            log_sum = (
+                z.amax(-1) - p.amax(-1).log()
+            )  # of exp z; exact where a small p would round to 0
+            at_goal = z.gather(1, goal).sum()
+            rest = z.sum() - at_goal - (0 if hidden is None else z[:, hidden].sum())
+            others = z.shape[1] - 1 - (hidden is not None)
+            loss += (
+                (right + others * wrong) * log_sum.sum()
+                - right * at_goal
+                - wrong * rest
+            )
+            z = p.sub_(wrong)  # p - q, but for the right symbol and the hidden one
+            z.scatter_add_(1, goal, z.new_full(goal.shape, wrong - right))
+            if hidden is not None:
+                z[:, hidden] += wrong
+            if d_bias is not None:
+                d_bias += z.sum(0)
+            torch.mm(half.copy_(z), w, out=d_chunk)
+            d_weight += half.T @ chunk
+        ctx.save_for_backward(d_x, d_weight, d_bias)
+        return loss
+
+    @staticmethod
+    def backward(ctx: Any, upstream: Tensor) -> Any:
+        d_x, d_weight, d_bias = ctx.saved_tensors
+        scaled = (
+            None if d is None else d * upstream.to(d.dtype)
+            for d in (d_x, d_weight, d_bias)
+        )
+        return (*scaled, None, None, None, None, None)

@@ -8,7 +8,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.layers import Dropout, DroppedLinear, FeedForward, LayerNorm, Norm, Residual
+from minitfm.layers import (
+    Dropout,
+    DroppedLinear,
+    FeedForward,
+    LayerNorm,
+    Norm,
+    Residual,
+)
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention, recorded_weights
 from minitfm.positional import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -20,18 +27,24 @@ class TransformerConfig:
 
     Attributes:
         vocabulary: number of symbols that source and target share.
-        target_vocabulary: number of target symbols, if the target has a vocabulary of its own.
+        target_vocabulary: number of target symbols, if the target has a vocabulary of
+            its own.
         d_model: width of every token's vector.
         d_ff: width inside the feed-forward networks.
         heads: attention heads, the paper's h.
         layers: layers in the encoder, and in the decoder; the paper's N.
         d_k: width of a head's queries and keys; d_model / heads unless said.
         d_v: width of a head's values; d_model / heads unless said.
-        dropout: on every sublayer's output and on the sum of embedding and position (section 5.4).
-        attention_dropout: on the attention weights; 0 in the paper's text, though not in its code.
-        activation_dropout: inside the feed-forward networks, behind the ReLU; 0 in the paper's text.
-        norm: ``"post"`` as in the paper, or ``"pre"``, which adds a final norm to encoder and decoder.
-        tied: one matrix for the embeddings and the output (section 3.4); with two vocabularies, for the target's.
+        dropout: on every sublayer's output and on the sum of embedding and position
+            (section 5.4).
+        attention_dropout: on the attention weights; 0 in the paper's text, though not
+            in its code.
+        activation_dropout: inside the feed-forward networks, behind the ReLU; 0 in the
+            paper's text.
+        norm: ``"post"`` as in the paper, or ``"pre"``, which adds a final norm to
+            encoder and decoder.
+        tied: one matrix for the embeddings and the output (section 3.4); with two
+            vocabularies, for the target's.
         positions: ``"sinusoidal"``, ``"learned"`` or ``"rotary"``.
         max_length: the longest sequence, for learned positions only.
         pad: the id of the padding symbol.
@@ -62,12 +75,18 @@ class TransformerConfig:
     @classmethod
     def big(cls, vocabulary: int = 37_000, **changes: Any) -> "TransformerConfig":
         """The paper's big model (Table 3)."""
-        return cls(vocabulary, **{"d_model": 1024, "d_ff": 4096, "heads": 16, "dropout": 0.3, **changes})
+        return cls(
+            vocabulary,
+            **{"d_model": 1024, "d_ff": 4096, "heads": 16, "dropout": 0.3, **changes},
+        )
 
     @classmethod
     def tiny(cls, vocabulary: int, **changes: Any) -> "TransformerConfig":
         """A model that a laptop trains in a minute."""
-        return cls(vocabulary, **{"d_model": 64, "d_ff": 256, "heads": 4, "layers": 2, **changes})
+        return cls(
+            vocabulary,
+            **{"d_model": 64, "d_ff": 256, "heads": 4, "layers": 2, **changes},
+        )
 
     def build(self) -> "Transformer":
         """Make the model."""
@@ -76,34 +95,55 @@ class TransformerConfig:
     def attention(self, rotate: nn.Module | None = None) -> MultiHeadAttention:
         """One attention layer of this shape."""
         return MultiHeadAttention(
-            self.d_model, self.heads, self.d_k, self.d_v, dropout=self.attention_dropout, rotate=rotate
+            self.d_model,
+            self.heads,
+            self.d_k,
+            self.d_v,
+            dropout=self.attention_dropout,
+            rotate=rotate,
         )
 
     def residual(self) -> Residual:
         """One residual connection of this kind."""
         residual = Residual(self.d_model, norm=self.norm)
-        residual.dropout = Dropout(self.dropout)  # the same as Residual's own, with cheaper random numbers
+        residual.dropout = Dropout(
+            self.dropout
+        )  # the same as Residual's own, with cheaper random numbers
         return residual
 
     def final_norm(self) -> nn.Module:
-        """What ends a stack: pre-norm leaves its sum unnormalized, post-norm does not."""
+        """What ends a stack: pre-norm leaves its sum unnormalized, post-norm does
+        not.
+        """
         return LayerNorm(self.d_model) if self.norm == "pre" else nn.Identity()
 
     def absolute_positions(self) -> nn.Module:
-        """What is added to the embeddings; rotary positions act inside the attention instead."""
+        """What is added to the embeddings; rotary positions act inside the attention
+        instead.
+        """
         if self.positions == "learned":
             return LearnedPositions(self.d_model, self.max_length)
-        return SinusoidalPositions(self.d_model) if self.positions == "sinusoidal" else nn.Identity()
+        return (
+            SinusoidalPositions(self.d_model)
+            if self.positions == "sinusoidal"
+            else nn.Identity()
+        )
 
     def rotary_positions(self) -> RotaryPositions | None:
         """What turns the queries and keys of self-attention, if anything does."""
-        return RotaryPositions(self.d_k or self.d_model // self.heads) if self.positions == "rotary" else None
+        return (
+            RotaryPositions(self.d_k or self.d_model // self.heads)
+            if self.positions == "rotary"
+            else None
+        )
 
 
 class EncoderLayer(nn.Module):
     """Self-attention, then the feed-forward network (Figure 1, left)."""
 
-    def __init__(self, config: TransformerConfig, rotate: nn.Module | None = None) -> None:
+    def __init__(
+        self, config: TransformerConfig, rotate: nn.Module | None = None
+    ) -> None:
         """Make the two sublayers, each with its residual."""
         super().__init__()
         self.self_attention = config.attention(rotate)
@@ -111,23 +151,35 @@ class EncoderLayer(nn.Module):
         self.residual_1, self.residual_2 = config.residual(), config.residual()
 
     def forward(
-        self, x: Float[Tensor, "batch source d_model"], mask: Bool[Tensor, "#batch #source source"]
+        self,
+        x: Float[Tensor, "batch source d_model"],
+        mask: Bool[Tensor, "#batch #source source"],
     ) -> Float[Tensor, "batch source d_model"]:
-        """Let every source token look at every source token that ``mask`` leaves visible."""
+        """Let every source token look at every source token that ``mask`` leaves
+        visible.
+        """
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
         return self.residual_2(x, self.feed_forward)
 
 
 class DecoderLayer(nn.Module):
-    """Masked self-attention, attention to the source, feed-forward network (Figure 1, right)."""
+    """Masked self-attention, attention to the source, feed-forward network (Figure 1,
+    right).
+    """
 
-    def __init__(self, config: TransformerConfig, rotate: nn.Module | None = None) -> None:
+    def __init__(
+        self, config: TransformerConfig, rotate: nn.Module | None = None
+    ) -> None:
         """Make the three sublayers, each with its residual."""
         super().__init__()
         self.self_attention = config.attention(rotate)
         self.cross_attention = config.attention()
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = config.residual(), config.residual(), config.residual()
+        self.residual_1, self.residual_2, self.residual_3 = (
+            config.residual(),
+            config.residual(),
+            config.residual(),
+        )
 
     def forward(
         self,
@@ -136,9 +188,13 @@ class DecoderLayer(nn.Module):
         mask: Bool[Tensor, "#batch #target target"],
         memory_mask: Bool[Tensor, "#batch #target source"],
     ) -> Float[Tensor, "batch target d_model"]:
-        """Look back at the target so far, then at the encoder's ``memory`` of the source."""
+        """Look back at the target so far, then at the encoder's ``memory`` of the
+        source.
+        """
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
-        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+        x = self.residual_2(
+            x, lambda y: self.cross_attention(y, memory, memory, memory_mask)
+        )
         return self.residual_3(x, self.feed_forward)
 
 
@@ -149,11 +205,15 @@ class Encoder(nn.Module):
         """Make ``config.layers`` layers, and a final norm for pre-norm."""
         super().__init__()
         rotate = config.rotary_positions()
-        self.layers = nn.ModuleList(EncoderLayer(config, rotate) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            EncoderLayer(config, rotate) for _ in range(config.layers)
+        )
         self.norm = config.final_norm()
 
     def forward(
-        self, x: Float[Tensor, "batch source d_model"], mask: Bool[Tensor, "#batch #source source"]
+        self,
+        x: Float[Tensor, "batch source d_model"],
+        mask: Bool[Tensor, "#batch #source source"],
     ) -> Float[Tensor, "batch source d_model"]:
         """Run the layers one after another."""
         for layer in self.layers:
@@ -168,7 +228,9 @@ class Decoder(nn.Module):
         """Make ``config.layers`` layers, and a final norm for pre-norm."""
         super().__init__()
         rotate = config.rotary_positions()
-        self.layers = nn.ModuleList(DecoderLayer(config, rotate) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            DecoderLayer(config, rotate) for _ in range(config.layers)
+        )
         self.norm = config.final_norm()
 
     def forward(
@@ -193,22 +255,31 @@ class Writing(NamedTuple):
 
 
 class Transformer(nn.Module):
-    """The whole model: tokens of a source and a target in, logits of each next target token out (Figure 1)."""
+    """The whole model: tokens of a source and a target in, logits of each next target
+    token out (Figure 1).
+    """
 
     def __init__(self, config: TransformerConfig) -> None:
-        """Make the layers; matrices start Xavier-uniform, embeddings with variance 1 / d_model."""
+        """Make the layers; matrices start Xavier-uniform, embeddings with variance 1 /
+        d_model.
+        """
         super().__init__()
         self.config = config
         target_vocabulary = config.target_vocabulary or config.vocabulary
         self.source_embedding = nn.Embedding(config.vocabulary, config.d_model)
         self.target_embedding = nn.Embedding(target_vocabulary, config.d_model)
         self.generator = nn.Linear(config.d_model, target_vocabulary, bias=False)
-        self.source_positions, self.target_positions = config.absolute_positions(), config.absolute_positions()
+        self.source_positions, self.target_positions = (
+            config.absolute_positions(),
+            config.absolute_positions(),
+        )
         self.encoder, self.decoder = Encoder(config), Decoder(config)
         self.dropout = Dropout(config.dropout)
         if config.activation_dropout:
             for layer in (*self.encoder.layers, *self.decoder.layers):
-                layer.feed_forward.inner = DroppedLinear(config.d_model, config.d_ff, config.activation_dropout)
+                layer.feed_forward.inner = DroppedLinear(
+                    config.d_model, config.d_ff, config.activation_dropout
+                )
         for name, parameter in self.named_parameters():
             if "embedding" in name or "generator" in name:
                 nn.init.normal_(parameter, std=config.d_model**-0.5)
@@ -222,17 +293,28 @@ class Transformer(nn.Module):
                 self.source_embedding = self.target_embedding
 
     def embed(
-        self, tokens: Int[Tensor, "batch token"], embedding: nn.Module, positions: nn.Module
+        self,
+        tokens: Int[Tensor, "batch token"],
+        embedding: nn.Module,
+        positions: nn.Module,
     ) -> Float[Tensor, "batch token d_model"]:
-        """Turn ids into vectors: embedding times √d_model, plus position, then dropout (sections 3.4, 3.5, 5.4)."""
-        return self.dropout(positions(embedding(tokens) * math.sqrt(self.config.d_model)))
+        """Turn ids into vectors: embedding times √d_model, plus position, then dropout
+        (sections 3.4, 3.5, 5.4).
+        """
+        return self.dropout(
+            positions(embedding(tokens) * math.sqrt(self.config.d_model))
+        )
 
     def encode(
         self, source: Int[Tensor, "batch source"]
     ) -> tuple[Float[Tensor, "batch source d_model"], Bool[Tensor, "batch 1 source"]]:
-        """Read the source: its tokens in context (the decoder's memory), and which of them are real."""
+        """Read the source: its tokens in context (the decoder's memory), and which of
+        them are real.
+        """
         mask = padding_mask(source, self.config.pad)
-        return self.encoder(self.embed(source, self.source_embedding, self.source_positions), mask), mask
+        return self.encoder(
+            self.embed(source, self.source_embedding, self.source_positions), mask
+        ), mask
 
     def read_target(
         self,
@@ -240,8 +322,12 @@ class Transformer(nn.Module):
         memory: Float[Tensor, "batch source d_model"],
         memory_mask: Bool[Tensor, "batch 1 source"],
     ) -> Float[Tensor, "batch target d_model"]:
-        """Read the target so far and look at the source: what the generator makes logits of."""
-        mask = causal_mask(target.shape[1], device=target.device) & padding_mask(target, self.config.pad)
+        """Read the target so far and look at the source: what the generator makes
+        logits of.
+        """
+        mask = causal_mask(target.shape[1], device=target.device) & padding_mask(
+            target, self.config.pad
+        )
         x = self.embed(target, self.target_embedding, self.target_positions)
         return self.decoder(x, memory, mask, memory_mask)
 
@@ -257,7 +343,9 @@ class Transformer(nn.Module):
     def features(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, "batch target d_model"]:
-        """What ``forward`` gives to the generator, for a loss that computes the logits by itself (chapter 11)."""
+        """What ``forward`` gives to the generator, for a loss that computes the logits
+        by itself (chapter 11).
+        """
         return self.read_target(target, *self.encode(source))
 
     def forward(
@@ -267,7 +355,8 @@ class Transformer(nn.Module):
 
         Args:
             source: token ids, padded with ``config.pad``.
-            target: token ids from <bos> on, padded; position i predicts what stands at i + 1.
+            target: token ids from <bos> on, padded; position i predicts what stands at
+                i + 1.
         """
         return self.decode(target, *self.encode(source))
 
@@ -275,22 +364,36 @@ class Transformer(nn.Module):
         """Read the source once, and begin with an empty target (for ``greedy``)."""
         return Writing(*self.encode(source), source.new_empty(len(source), 0))
 
-    def step(self, token: Int[Tensor, " batch"], state: Writing) -> tuple[Float[Tensor, "batch vocabulary"], Writing]:
+    def step(
+        self, token: Int[Tensor, " batch"], state: Writing
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Writing]:
         """Append one token to the target and predict the next (for ``greedy``)."""
-        state = state._replace(target=torch.cat([state.target, token.unsqueeze(1)], dim=1))
-        return self.decode(state.target, state.memory, state.memory_mask).select(1, -1), state
+        state = state._replace(
+            target=torch.cat([state.target, token.unsqueeze(1)], dim=1)
+        )
+        return self.decode(state.target, state.memory, state.memory_mask).select(
+            1, -1
+        ), state
 
     def attention(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> dict[str, Float[Tensor, "batch heads query key"]]:
-        """The weights of every attention layer by its name, such as ``decoder.layers.1.cross_attention``."""
+        """The weights of every attention layer by its name, such as
+        ``decoder.layers.1.cross_attention``.
+        """
         with torch.no_grad(), recorded_weights(self) as weights:
             self(source, target)
         return weights
 
     def parameter_counts(self) -> dict[str, int]:
         """Number of trained numbers by kind of layer, a shared matrix counted once."""
-        kinds = {"embedding": 0, "positions": 0, "attention": 0, "feed_forward": 0, "norm": 0}
+        kinds = {
+            "embedding": 0,
+            "positions": 0,
+            "attention": 0,
+            "feed_forward": 0,
+            "norm": 0,
+        }
         for name, parameter in self.named_parameters():
             kind = next(
                 (kind for kind in kinds if kind in name), "embedding"

@@ -35,9 +35,12 @@ class Pages:
     def write(self, name: str, body: str) -> str:
         """Write a page that loads our elements where the site does; return its address."""
         scripts = "".join(
-            f'<script type="module" src="../_static/minitfm/{script}"></script>' for script in ELEMENTS.values()
+            f'<script type="module" src="../_static/minitfm/{script}"></script>'
+            for script in ELEMENTS.values()
         )
-        (self.folder / "notebooks" / name).write_text(PAGE.format(scripts=scripts, body=body), encoding="utf-8")
+        (self.folder / "notebooks" / name).write_text(
+            PAGE.format(scripts=scripts, body=body), encoding="utf-8"
+        )
         return f"{self.address}/notebooks/{name}"
 
 
@@ -53,7 +56,9 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
     (folder / "notebooks").mkdir()
     (folder / "_static").mkdir()
     (folder / "_static" / "minitfm").symlink_to(STATIC)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder)))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), functools.partial(_Quiet, directory=str(folder))
+    )
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield Pages(folder, f"http://127.0.0.1:{server.server_port}")
     server.shutdown()
@@ -69,9 +74,17 @@ class Reader:
 
     def accessibility(self) -> list[str]:
         """What axe objects to."""
-        self.page.evaluate(files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8"))
-        found = self.page.evaluate("() => axe.run({preload: false}).then(({violations}) => violations)")
-        return [f"{rule['id']}: {node['html'][:120]}" for rule in found for node in rule["nodes"]]
+        self.page.evaluate(
+            files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+        )
+        found = self.page.evaluate(
+            "() => axe.run({preload: false}).then(({violations}) => violations)"
+        )
+        return [
+            f"{rule['id']}: {node['html'][:120]}"
+            for rule in found
+            for node in rule["nodes"]
+        ]
 
 
 @pytest.fixture
@@ -82,22 +95,34 @@ def reader(pages: Pages, browser: Any) -> Iterator[Callable[..., Reader]]:
     """
     opened: list[tuple[Any, Reader]] = []
 
-    def open_page(address: str, width: int = 1280, scheme: str = "light", motion: bool = False) -> Reader:
+    def open_page(
+        address: str, width: int = 1280, scheme: str = "light", motion: bool = False
+    ) -> Reader:
         context = browser.new_context(
-            viewport={"width": width, "height": 900}, reduced_motion="no-preference" if motion else "reduce"
+            viewport={"width": width, "height": 900},
+            reduced_motion="no-preference" if motion else "reduce",
         )
         page = context.new_page()
         here = Reader(page)
         opened.append((context, here))
-        page.on("pageerror", lambda error: here.complaints.append(f"script error: {error}"))
-        page.on("console", lambda note: note.type == "error" and here.complaints.append(f"console: {note.text}"))
+        page.on(
+            "pageerror", lambda error: here.complaints.append(f"script error: {error}")
+        )
+        page.on(
+            "console",
+            lambda note: (
+                note.type == "error" and here.complaints.append(f"console: {note.text}")
+            ),
+        )
         page.on("request", lambda request: here.fetched.append(request.url))
 
         def cut(route: Any) -> None:
             here.complaints.append(f"a request to {route.request.url}")
             route.abort()
 
-        page.route(lambda url: not url.startswith((pages.address, "data:", "blob:")), cut)
+        page.route(
+            lambda url: not url.startswith((pages.address, "data:", "blob:")), cut
+        )
         page.goto(address)
         page.evaluate(f"document.documentElement.dataset.theme = '{scheme}'")
         return here

@@ -6,7 +6,9 @@ from collections.abc import Iterator
 import jaxtyping
 from jaxtyping import install_import_hook
 
-if "PYTEST_XDIST_WORKER" in os.environ:  # the workers share the cores, and so do the processes they start
+if (
+    "PYTEST_XDIST_WORKER" in os.environ
+):  # the workers share the cores, and so do the processes they start
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 install_import_hook("minitfm", "beartype.beartype")
@@ -15,7 +17,9 @@ import hypothesis  # noqa: E402
 import pytest  # noqa: E402
 import torch  # noqa: E402
 
-hypothesis.settings.register_profile("ci", max_examples=60, deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "ci", max_examples=60, deadline=None, derandomize=True
+)
 hypothesis.settings.register_profile("laptop", max_examples=60, deadline=None)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "laptop")
 

@@ -16,9 +16,18 @@ PAPER = {
 
 # Results of others, each with the key of its entry in book/references.bib.
 PUBLISHED: dict[str, set[str]] = {
-    "sutskever2014sequence": {"1,000", "8,000", "25.9", "30.6"},  # sizes, and BLEU with the source reversed (section 3)
+    "sutskever2014sequence": {
+        "1,000",
+        "8,000",
+        "25.9",
+        "30.6",
+    },  # sizes, and BLEU with the source reversed (section 3)
     "sun2019token": {"19.88"},  # word error, from the abstract
-    "cmusphinxg2p": {"20.2", "31", "2007"},  # word error on two versions of the dictionary, from the README
+    "cmusphinxg2p": {
+        "20.2",
+        "31",
+        "2007",
+    },  # word error on two versions of the dictionary, from the README
 }
 
 # Numbers that are no claim about a result.

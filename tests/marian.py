@@ -5,8 +5,8 @@ from typing import Any
 import torch
 
 from minitfm.positional import sinusoids
+from minitfm.study.vocabulary import BOS, EOS, PAD
 from minitfm.transformer import Transformer
-from minitfm.vocabulary import BOS, EOS, PAD
 
 
 def to_marian(model: Transformer, positions: int = 200) -> Any:
@@ -45,12 +45,24 @@ def to_marian(model: Transformer, positions: int = 200) -> Any:
         table = sinusoids(positions, c.d_model)
         for side in ("encoder", "decoder"):
             theirs[f"model.{side}.embed_positions.weight"].copy_(table)
-            norms = ["self_attn_layer_norm", "encoder_attn_layer_norm", "final_layer_norm"]
+            norms = [
+                "self_attn_layer_norm",
+                "encoder_attn_layer_norm",
+                "final_layer_norm",
+            ]
             norms = norms if side == "decoder" else [norms[0], norms[2]]
             for number, layer in enumerate(getattr(model, side).layers):
                 prefix = f"model.{side}.layers.{number}."
-                for ours, name in (("self_attention", "self_attn"), ("cross_attention", "encoder_attn")):
-                    for part, other in (("query", "q"), ("key", "k"), ("value", "v"), ("output", "out")):
+                for ours, name in (
+                    ("self_attention", "self_attn"),
+                    ("cross_attention", "encoder_attn"),
+                ):
+                    for part, other in (
+                        ("query", "q"),
+                        ("key", "k"),
+                        ("value", "v"),
+                        ("output", "out"),
+                    ):
                         if hasattr(layer, ours):
                             weight = getattr(getattr(layer, ours), part).weight
                             theirs[f"{prefix}{name}.{other}_proj.weight"].copy_(weight)
@@ -65,7 +77,9 @@ def to_marian(model: Transformer, positions: int = 200) -> Any:
     return marian.eval()
 
 
-def generated(marian: Any, source: torch.Tensor, beam: int, tokens: int) -> list[list[int]]:
+def generated(
+    marian: Any, source: torch.Tensor, beam: int, tokens: int
+) -> list[list[int]]:
     """What ``generate`` writes, without <bos>, up to and with <eos>; without a length penalty, which differs there."""
     written = marian.generate(
         source,

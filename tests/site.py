@@ -19,13 +19,18 @@ import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parent.parent
-REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"][
+    "Repository"
+]
 
 
 def course_pages() -> list[str]:
     """Every page of the table of contents, without its ending."""
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    return [toc["root"], *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"])]
+    return [
+        toc["root"],
+        *(chapter["file"] for part in toc["parts"] for chapter in part["chapters"]),
+    ]
 
 
 @dataclass(frozen=True)
@@ -46,19 +51,39 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture(scope="session")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Build the site as `make book` does, into a temporary folder, and serve it."""
-    recipe = re.search(r"^\t\$\(BIN\)/(jupyter-book build .*)$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    recipe = re.search(
+        r"^\t\$\(BIN\)/(jupyter-book build .*)$",
+        (ROOT / "Makefile").read_text(),
+        re.MULTILINE,
+    )
     assert recipe, "the Makefile no longer builds the book with jupyter-book"
     output = tmp_path_factory.mktemp("site")
     program, *arguments = shlex.split(recipe[1])
-    command = [str(Path(sys.executable).with_name(program)), *arguments, "--path-output", str(output)]
+    command = [
+        str(Path(sys.executable).with_name(program)),
+        *arguments,
+        "--path-output",
+        str(output),
+    ]
     build = subprocess.run(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300, check=False
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=300,
+        check=False,
     )
     folder = output / "_build" / "html"
     handler = functools.partial(_Quiet, directory=str(folder))
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Site(folder, build.stdout, build.returncode, f"http://127.0.0.1:{server.server_port}/")
+    yield Site(
+        folder,
+        build.stdout,
+        build.returncode,
+        f"http://127.0.0.1:{server.server_port}/",
+    )
     server.shutdown()
 
 
@@ -74,7 +99,12 @@ def _chromium(path: str) -> object:
     """One browser for all test modules of this process: Playwright cannot be started a second time beside the first."""
     running = pytest.importorskip("playwright.sync_api").sync_playwright().start()
     atexit.register(running.stop)
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
+    flags = [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+    ]
     return running.chromium.launch(executable_path=path, args=flags)
 
 
@@ -82,9 +112,13 @@ def _chromium(path: str) -> object:
 def browser() -> object:
     """A headless Chromium. Without one, a laptop skips and says how to get it; CI fails."""
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    path = os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
     if not path or not Path(path).exists():
-        _no_browser(f"there is no browser at {path}" if path else "there is no Chromium")
+        _no_browser(
+            f"there is no browser at {path}" if path else "there is no Chromium"
+        )
     return _chromium(path)
 
 
@@ -102,13 +136,25 @@ def visit(site: Site, browser: object) -> Iterator:
     contexts = []
 
     def open_page(path: str, width: int = 1280, scheme: str = "light") -> Visit:
-        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme)
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme=scheme
+        )
         contexts.append(context)
         page = context.new_page()
         complaints: list[str] = []
         page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
-        page.on("console", lambda note: note.type == "error" and complaints.append(f"console: {note.text}"))
-        page.on("response", lambda got: got.status >= 400 and complaints.append(f"{got.status} for {got.url}"))
+        page.on(
+            "console",
+            lambda note: (
+                note.type == "error" and complaints.append(f"console: {note.text}")
+            ),
+        )
+        page.on(
+            "response",
+            lambda got: (
+                got.status >= 400 and complaints.append(f"{got.status} for {got.url}")
+            ),
+        )
 
         def cut(route: object) -> None:
             complaints.append(f"a request to {route.request.url}")

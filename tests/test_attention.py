@@ -9,9 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from minitfm.attention import SelfAttention, attention_weights, masked_softmax, scaled_dot_product_attention
+from minitfm.attention import (
+    SelfAttention,
+    attention_weights,
+    masked_softmax,
+    scaled_dot_product_attention,
+)
 from minitfm.masks import causal_mask, padding_mask
-from minitfm.multihead import MultiHeadAttention, merge_heads, recorded_weights, split_heads
+from minitfm.multihead import (
+    MultiHeadAttention,
+    merge_heads,
+    recorded_weights,
+    split_heads,
+)
 from tests.oracle import assert_close, assert_same_layer, attention_names, dtypes, seeds
 
 small = st.integers(1, 6)
@@ -21,31 +31,77 @@ def formula(query, key, value, mask=None):
     """Equation 1, one query and one key at a time, in float64."""
     query, key, value = (tensor.detach() for tensor in (query, key, value))
     output = torch.zeros(*query.shape[:-1], value.shape[-1], dtype=torch.float64)
-    mask = torch.ones(*query.shape[:-1], key.shape[-2], dtype=torch.bool) if mask is None else mask
+    mask = (
+        torch.ones(*query.shape[:-1], key.shape[-2], dtype=torch.bool)
+        if mask is None
+        else mask
+    )
     mask = mask.expand(*query.shape[:-1], key.shape[-2])
-    for *where, i in torch.cartesian_prod(*map(torch.arange, query.shape[:-1])).view(-1, query.dim() - 1).tolist():
+    for *where, i in (
+        torch.cartesian_prod(*map(torch.arange, query.shape[:-1]))
+        .view(-1, query.dim() - 1)
+        .tolist()
+    ):
         at = tuple(where)
         visible = [j for j in range(key.shape[-2]) if mask[(*at, i, j)]]
-        exps = [math.exp(query[(*at, i)].double() @ key[(*at, j)].double() / query.shape[-1] ** 0.5) for j in visible]
+        exps = [
+            math.exp(
+                query[(*at, i)].double()
+                @ key[(*at, j)].double()
+                / query.shape[-1] ** 0.5
+            )
+            for j in visible
+        ]
         for j, e in zip(visible, exps):
             output[(*at, i)] += e / sum(exps) * value[(*at, j)].double()
     return output
 
 
-@given(seeds, dtypes, st.lists(small, max_size=2), small, small, small, small, st.floats(0, 1), st.booleans())
+@given(
+    seeds,
+    dtypes,
+    st.lists(small, max_size=2),
+    small,
+    small,
+    small,
+    small,
+    st.floats(0, 1),
+    st.booleans(),
+)
 def test_equation_1(seed, dtype, batch, queries, keys, d_k, d_v, share, fast):
     torch.manual_seed(seed)
-    query, key, value = (torch.randn(*batch, *size, dtype=dtype) for size in ((queries, d_k), (keys, d_k), (keys, d_v)))
+    query, key, value = (
+        torch.randn(*batch, *size, dtype=dtype)
+        for size in ((queries, d_k), (keys, d_k), (keys, d_v))
+    )
     mask = torch.rand(*batch, queries, keys) < share
     ours = scaled_dot_product_attention(query, key, value, mask, fast=fast)
-    assert_close({"output": ours}, {"output": formula(query, key, value, mask).to(dtype)})
-    assert not ours[~mask.any(-1)].any(), "a query that may attend to nothing gets zeros"
+    assert_close(
+        {"output": ours}, {"output": formula(query, key, value, mask).to(dtype)}
+    )
+    assert not ours[~mask.any(-1)].any(), (
+        "a query that may attend to nothing gets zeros"
+    )
 
 
-@given(seeds, dtypes, st.lists(small, min_size=1, max_size=2), small, small, small, small, st.floats(0, 1))
-def test_the_fast_path_is_the_formula_gradients_included(seed, dtype, batch, queries, keys, d_k, d_v, share):
+@given(
+    seeds,
+    dtypes,
+    st.lists(small, min_size=1, max_size=2),
+    small,
+    small,
+    small,
+    small,
+    st.floats(0, 1),
+)
+def test_the_fast_path_is_the_formula_gradients_included(
+    seed, dtype, batch, queries, keys, d_k, d_v, share
+):
     torch.manual_seed(seed)
-    inputs = [torch.randn(*batch, *size, dtype=dtype) for size in ((queries, d_k), (keys, d_k), (keys, d_v))]
+    inputs = [
+        torch.randn(*batch, *size, dtype=dtype)
+        for size in ((queries, d_k), (keys, d_k), (keys, d_v))
+    ]
     mask = torch.rand(*batch[:-1], 1, queries, keys) < share
     upstream = torch.randn(*batch, queries, d_v, dtype=dtype)
     results = []
@@ -53,7 +109,10 @@ def test_the_fast_path_is_the_formula_gradients_included(seed, dtype, batch, que
         leaves = [tensor.clone().requires_grad_() for tensor in inputs]
         output = scaled_dot_product_attention(*leaves, mask, fast=fast)
         output.backward(upstream)
-        results.append({"output": output.detach()} | {n: leaf.grad for n, leaf in zip("qkv", leaves)})
+        results.append(
+            {"output": output.detach()}
+            | {n: leaf.grad for n, leaf in zip("qkv", leaves)}
+        )
     assert_close(results[0], results[1])
     assert_close(results[2], results[1])
 
@@ -62,37 +121,67 @@ kinds = st.sampled_from([torch.float64, torch.float32, torch.bfloat16])
 
 
 @given(seeds, kinds, small, small, st.integers(1, 40), st.none() | st.floats(0, 1))
-def test_the_softmax_of_filled_rows_is_the_softmax(seed, dtype, batch, queries, keys, share):
+def test_the_softmax_of_filled_rows_is_the_softmax(
+    seed, dtype, batch, queries, keys, share
+):
     """Rows that fill a register and rows that do not: the same weights, with and without a mask."""
     torch.manual_seed(seed)
-    query, key = torch.randn(batch, queries, 4, dtype=dtype), torch.randn(batch, keys, 4, dtype=dtype)
+    query, key = (
+        torch.randn(batch, queries, 4, dtype=dtype),
+        torch.randn(batch, keys, 4, dtype=dtype),
+    )
     mask = None if share is None else torch.rand(batch, queries, keys) < share
-    torch.testing.assert_close(masked_softmax(query @ key.mT / 2, mask), attention_weights(query, key, mask))
+    torch.testing.assert_close(
+        masked_softmax(query @ key.mT / 2, mask), attention_weights(query, key, mask)
+    )
 
 
 @given(seeds, dtypes, small, small, small, small, st.floats(0, 1))
-def test_weights_are_shares_of_what_is_visible(seed, dtype, batch, queries, keys, d_k, share):
+def test_weights_are_shares_of_what_is_visible(
+    seed, dtype, batch, queries, keys, d_k, share
+):
     torch.manual_seed(seed)
     mask = torch.rand(batch, queries, keys) < share
     weights = attention_weights(
-        30 * torch.randn(batch, queries, d_k, dtype=dtype), torch.randn(batch, keys, d_k, dtype=dtype), mask
+        30 * torch.randn(batch, queries, d_k, dtype=dtype),
+        torch.randn(batch, keys, d_k, dtype=dtype),
+        mask,
     )
     torch.testing.assert_close(weights.sum(-1), mask.any(-1).to(dtype))
     assert not weights[~mask].any()
 
 
-@given(seeds, dtypes, small, small, small, small, st.booleans(), st.booleans(), st.booleans())
-def test_multi_head_attention_equals_torch(seed, dtype, batch, queries, keys, heads, bias, masked, itself):
+@given(
+    seeds,
+    dtypes,
+    small,
+    small,
+    small,
+    small,
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+def test_multi_head_attention_equals_torch(
+    seed, dtype, batch, queries, keys, heads, bias, masked, itself
+):
     torch.manual_seed(seed)
     d_model = heads * (1 + seed % 5)
     ours = MultiHeadAttention(d_model, heads, bias=bias).to(dtype)
-    theirs = nn.MultiheadAttention(d_model, heads, bias=bias, batch_first=True).to(dtype)
+    theirs = nn.MultiheadAttention(d_model, heads, bias=bias, batch_first=True).to(
+        dtype
+    )
     keys = queries if itself else keys
     inputs = {"query": torch.randn(batch, queries, d_model, dtype=dtype)}
     if not itself:
-        inputs |= {name: torch.randn(batch, keys, d_model, dtype=dtype) for name in ("key", "value")}
+        inputs |= {
+            name: torch.randn(batch, keys, d_model, dtype=dtype)
+            for name in ("key", "value")
+        }
     mask = torch.rand(batch, queries, keys) < 0.7
-    mask[..., 0] = True  # a row with nothing to see is NaN in torch's layer: see test_equation_1 for ours
+    mask[..., 0] = (
+        True  # a row with nothing to see is NaN in torch's layer: see test_equation_1 for ours
+    )
     mask = mask if masked else None
 
     def call_theirs(query, key=None, value=None):
@@ -117,14 +206,18 @@ def test_heads_of_any_width_equal_the_formula(seed, batch, tokens, heads, d_k, d
     x = torch.randn(batch, tokens, 7, dtype=torch.float64)
     outputs = []
     for h in range(heads):
-        q, k = (x @ w.weight[h * d_k : (h + 1) * d_k].T for w in (layer.query, layer.key))
+        q, k = (
+            x @ w.weight[h * d_k : (h + 1) * d_k].T for w in (layer.query, layer.key)
+        )
         outputs.append(formula(q, k, x @ layer.value.weight[h * d_v : (h + 1) * d_v].T))
     expected = torch.cat(outputs, -1) @ layer.output.weight.T
     assert_close({"output": layer(x, x, x)}, {"output": expected})
 
 
 @given(seeds, dtypes, small, small, small, st.booleans(), st.booleans())
-def test_self_attention_equals_torch_with_one_head(seed, dtype, batch, tokens, d_model, causal, padded):
+def test_self_attention_equals_torch_with_one_head(
+    seed, dtype, batch, tokens, d_model, causal, padded
+):
     torch.manual_seed(seed)
     ours = SelfAttention(d_model, causal=causal).to(dtype)
     theirs = nn.MultiheadAttention(d_model, 1, bias=False, batch_first=True).to(dtype)
@@ -132,13 +225,23 @@ def test_self_attention_equals_torch_with_one_head(seed, dtype, batch, tokens, d
     real[:, 0] = True
 
     def call_theirs(x):
-        hidden = ~torch.ones(tokens, tokens, dtype=torch.bool).tril() if causal else None
-        options = {"key_padding_mask": ~real if padded else None, "attn_mask": hidden, "need_weights": False}
+        hidden = (
+            ~torch.ones(tokens, tokens, dtype=torch.bool).tril() if causal else None
+        )
+        options = {
+            "key_padding_mask": ~real if padded else None,
+            "attn_mask": hidden,
+            "need_weights": False,
+        }
         return theirs(x, x, x, **options)[0]
 
     def rename(named):
         # torch's layer projects its output once more; ours has one head and nothing to mix
-        return {"in_proj_weight": torch.cat([named[f"{name}.weight"] for name in ("query", "key", "value")])}
+        return {
+            "in_proj_weight": torch.cat(
+                [named[f"{name}.weight"] for name in ("query", "key", "value")]
+            )
+        }
 
     theirs.out_proj = nn.Identity()
     theirs.out_proj.weight, theirs.out_proj.bias = torch.eye(d_model, dtype=dtype), None
@@ -187,9 +290,18 @@ def test_recording_the_weights_does_not_change_the_result():
 
 def test_masks_read_as_may_attend():
     tokens = torch.tensor([[5, 6, 0], [7, 0, 0]])
-    assert padding_mask(tokens).tolist() == [[[True, True, False]], [[True, False, False]]]
-    assert causal_mask(3).tolist() == [[True, False, False], [True, True, False], [True, True, True]]
-    assert causal_mask(1, 4).tolist() == [[True] * 4], "the query of the last position sees every key"
+    assert padding_mask(tokens).tolist() == [
+        [[True, True, False]],
+        [[True, False, False]],
+    ]
+    assert causal_mask(3).tolist() == [
+        [True, False, False],
+        [True, True, False],
+        [True, True, True],
+    ]
+    assert causal_mask(1, 4).tolist() == [[True] * 4], (
+        "the query of the last position sees every key"
+    )
     assert causal_mask(2, 3).tolist() == [[True, True, False], [True, True, True]]
 
 
@@ -200,7 +312,10 @@ def test_errors_say_what_was_given_and_what_is_needed():
         scaled_dot_product_attention(x, torch.randn(2, 3, 5), x)
     with pytest.raises(ValueError, match="6 keys but 3 values"):
         scaled_dot_product_attention(x, torch.randn(2, 6, 4), x)
-    with pytest.raises(ValueError, match="d_model=100 is not divisible by heads=8; choose heads from 1, 2, 4, 5, 10"):
+    with pytest.raises(
+        ValueError,
+        match="d_model=100 is not divisible by heads=8; choose heads from 1, 2, 4, 5, 10",
+    ):
         MultiHeadAttention(100, 8)
     with pytest.raises(ValueError, match="3 queries and 2 keys"):
         causal_mask(3, 2)
@@ -211,4 +326,7 @@ def test_dot_products_have_variance_d_k_and_scaling_keeps_the_softmax_soft():
     query, key = torch.randn(1, 512, 64), torch.randn(1, 512, 64)
     scores = query @ key.transpose(1, 2)
     assert 0.9 < scores.var() / 64 < 1.1
-    assert F.softmax(scores / 8, -1).max(-1).values.mean() < F.softmax(scores, -1).max(-1).values.mean() / 3
+    assert (
+        F.softmax(scores / 8, -1).max(-1).values.mean()
+        < F.softmax(scores, -1).max(-1).values.mean() / 3
+    )

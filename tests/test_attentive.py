@@ -39,7 +39,12 @@ class Formula(nn.Module):
         super().__init__()
         self.w, self.u, self.b, self.v = (
             nn.Parameter(p.detach().clone())
-            for p in (ours.query.weight, ours.key.weight, ours.key.bias, ours.score.weight)
+            for p in (
+                ours.query.weight,
+                ours.key.weight,
+                ours.key.bias,
+                ours.score.weight,
+            )
         )
 
     def forward(self, query, key, value, mask):
@@ -47,11 +52,19 @@ class Formula(nn.Module):
         for b in range(len(query)):
             for i in range(query.shape[1]):
                 visible = [j for j in range(key.shape[1]) if mask[b, i, j]]
-                e = [self.v[0] @ torch.tanh(self.w @ query[b, i] + self.u @ key[b, j] + self.b) for j in visible]
+                e = [
+                    self.v[0]
+                    @ torch.tanh(self.w @ query[b, i] + self.u @ key[b, j] + self.b)
+                    for j in visible
+                ]
                 total = sum(score.exp() for score in e)
-                parts = [score.exp() / total * value[b, j] for score, j in zip(e, visible)]
+                parts = [
+                    score.exp() / total * value[b, j] for score, j in zip(e, visible)
+                ]
                 rows.append(sum(parts, 0 * value[b, 0]))
-        nothing = 0 * sum(part.sum() for part in (query, key, *self.parameters()))  # a gradient for each, if only 0
+        nothing = 0 * sum(
+            part.sum() for part in (query, key, *self.parameters())
+        )  # a gradient for each, if only 0
         return torch.stack(rows).view(len(query), query.shape[1], -1) + nothing
 
 
@@ -63,31 +76,54 @@ def test_additive_attention_is_its_equations(
     ours = AdditiveAttention(d_query, d_key, d_score).to(dtype)
     theirs = Formula(ours)
     mask = torch.rand(batch, queries, keys) < share
-    sizes = {"query": (queries, d_query), "key": (keys, d_key), "value": (keys, d_value)}
-    inputs = {name: torch.randn(batch, *size, dtype=dtype) for name, size in sizes.items()}
-    names = {"query.weight": "w", "key.weight": "u", "key.bias": "b", "score.weight": "v"}
+    sizes = {
+        "query": (queries, d_query),
+        "key": (keys, d_key),
+        "value": (keys, d_value),
+    }
+    inputs = {
+        name: torch.randn(batch, *size, dtype=dtype) for name, size in sizes.items()
+    }
+    names = {
+        "query.weight": "w",
+        "key.weight": "u",
+        "key.bias": "b",
+        "score.weight": "v",
+    }
     upstream = torch.randn(batch, queries, d_value, dtype=dtype)
 
     def outcome(model):
-        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        leaves = {
+            name: tensor.clone().requires_grad_() for name, tensor in inputs.items()
+        }
         output = model(**leaves, mask=mask)
         output.backward(upstream)
         gradients = {name: leaf.grad for name, leaf in leaves.items()}
-        gradients |= {names.get(name, name): parameter.grad for name, parameter in model.named_parameters()}
+        gradients |= {
+            names.get(name, name): parameter.grad
+            for name, parameter in model.named_parameters()
+        }
         return {"output": output.detach()}, gradients
 
     outputs, gradients = outcome(ours)
     expected_outputs, expected_gradients = outcome(theirs)
     assert_close(outputs, expected_outputs)
-    assert_close(gradients, expected_gradients)  # all together: those of the weights alone are sums that cancel
+    assert_close(
+        gradients, expected_gradients
+    )  # all together: those of the weights alone are sums that cancel
 
 
 @given(seeds, dtypes, small, small, small, small, small, small, small)
-def test_dot_product_attention_equals_torch(seed, dtype, batch, queries, keys, d_query, d_key, d_value, d_score):
+def test_dot_product_attention_equals_torch(
+    seed, dtype, batch, queries, keys, d_query, d_key, d_value, d_score
+):
     torch.manual_seed(seed)
     ours = DotProductAttention(d_query, d_key, d_score).to(dtype)
     query = torch.randn(batch, queries, d_query, dtype=dtype)
-    key, value = torch.randn(batch, keys, d_key, dtype=dtype), torch.randn(batch, keys, d_value, dtype=dtype)
+    key, value = (
+        torch.randn(batch, keys, d_key, dtype=dtype),
+        torch.randn(batch, keys, d_value, dtype=dtype),
+    )
     mask = (torch.rand(batch, 1, keys) < 0.6).index_fill(2, torch.tensor([0]), True)
     q, k = query @ ours.query.weight.T, key @ ours.key.weight.T
     expected = F.scaled_dot_product_attention(q, k, value, mask)
@@ -100,31 +136,47 @@ def test_dot_product_attention_equals_torch(seed, dtype, batch, queries, keys, d
 def test_weights_are_shares_of_what_is_visible(kind, seed, batch, queries, keys, share):
     torch.manual_seed(seed)
     attention, mask = kind(3, 4, 5).double(), torch.rand(batch, queries, keys) < share
-    query, key = torch.randn(batch, queries, 3).double(), torch.randn(batch, keys, 4).double()
+    query, key = (
+        torch.randn(batch, queries, 3).double(),
+        torch.randn(batch, keys, 4).double(),
+    )
     weights = attention.weights(query, key, mask)
     torch.testing.assert_close(weights.sum(-1), mask.any(-1).double())
     assert not weights[~mask].any()
-    nothing = attention(query, key, torch.randn(batch, keys, 2).double(), torch.zeros_like(mask))
+    nothing = attention(
+        query, key, torch.randn(batch, keys, 2).double(), torch.zeros_like(mask)
+    )
     assert torch.equal(nothing, torch.zeros(batch, queries, 2).double())
 
 
 def made(network, attention, seed: int, **options) -> AttentiveSeq2Seq:
     torch.manual_seed(seed)
-    return AttentiveSeq2Seq(9, 6, attention=attention, network=network, **options).double().eval()
+    return (
+        AttentiveSeq2Seq(9, 6, attention=attention, network=network, **options)
+        .double()
+        .eval()
+    )
 
 
 @each_network
 @given(seeds, dtypes, lengths, layers)
-def test_the_model_equals_torchs_networks_and_attention(network, seed, dtype, lengths, layers):
+def test_the_model_equals_torchs_networks_and_attention(
+    network, seed, dtype, lengths, layers
+):
     torch.manual_seed(seed)
-    ours = AttentiveSeq2Seq(9, 6, attention="dot", network=network, layers=layers).to(dtype)
+    ours = AttentiveSeq2Seq(9, 6, attention="dot", network=network, layers=layers).to(
+        dtype
+    )
     kind = getattr(nn, network.__name__)
     theirs = {
         "encoder": kind(6, 3, layers, batch_first=True, bidirectional=True).to(dtype),
         "decoder": kind(6, 6, layers, batch_first=True).to(dtype),
     }
     for name, model in theirs.items():
-        copied = our_names(network.__name__, {key: value.detach() for key, value in model.named_parameters()})
+        copied = our_names(
+            network.__name__,
+            {key: value.detach() for key, value in model.named_parameters()},
+        )
         getattr(ours, name).load_state_dict(copied)
     source, target = (rows(column, 9) for column in zip(*lengths))
 
@@ -134,11 +186,21 @@ def test_the_model_equals_torchs_networks_and_attention(network, seed, dtype, le
         output, state = theirs["encoder"](packed)
         memory, _ = pad_packed_sequence(output, batch_first=True)
         start = tuple(  # the two directions of a layer side by side
-            torch.stack([torch.cat([part[2 * n], part[2 * n + 1]], dim=-1) for n in range(layers)])
+            torch.stack(
+                [
+                    torch.cat([part[2 * n], part[2 * n + 1]], dim=-1)
+                    for n in range(layers)
+                ]
+            )
             for part in parts_of(state)
         )
-        output, _ = theirs["decoder"](ours.target_embedding(target), start if len(start) > 1 else start[0])
-        q, k = output @ ours.attention.query.weight.T, memory @ ours.attention.key.weight.T
+        output, _ = theirs["decoder"](
+            ours.target_embedding(target), start if len(start) > 1 else start[0]
+        )
+        q, k = (
+            output @ ours.attention.query.weight.T,
+            memory @ ours.attention.key.weight.T,
+        )
         found = F.scaled_dot_product_attention(q, k, memory, (source != 0).unsqueeze(1))
         return ours.generator(ours.combine(torch.cat([found, output], dim=-1)).tanh())
 
@@ -147,19 +209,33 @@ def test_the_model_equals_torchs_networks_and_attention(network, seed, dtype, le
         for model in parts.values():
             model.zero_grad()
         logits = call()
-        logits.backward(torch.randn(logits.shape, generator=torch.Generator().manual_seed(1), dtype=dtype))
+        logits.backward(
+            torch.randn(
+                logits.shape, generator=torch.Generator().manual_seed(1), dtype=dtype
+            )
+        )
         gradients = {}
         for name in ("encoder", "decoder"):
             named = {key: value.grad for key, value in parts[name].named_parameters()}
-            named = named if parts[name] is getattr(ours, name) else our_names(network.__name__, named, True)
-            gradients |= {f"{name}.{key}": value.clone() for key, value in named.items()}
+            named = (
+                named
+                if parts[name] is getattr(ours, name)
+                else our_names(network.__name__, named, True)
+            )
+            gradients |= {
+                f"{name}.{key}": value.clone() for key, value in named.items()
+            }
         for key, value in ours.named_parameters():
             if not key.startswith(("encoder", "decoder")):
                 gradients[key] = value.grad.clone()
         return logits.detach(), gradients
 
-    logits, gradients = outcome(lambda: ours(source, target), ours.encoder, ours.decoder)
-    expected_logits, expected_gradients = outcome(reference, theirs["encoder"], theirs["decoder"])
+    logits, gradients = outcome(
+        lambda: ours(source, target), ours.encoder, ours.decoder
+    )
+    expected_logits, expected_gradients = outcome(
+        reference, theirs["encoder"], theirs["decoder"]
+    )
     assert_close({"logits": logits}, {"logits": expected_logits})
     assert_close(gradients, expected_gradients)
 
@@ -167,7 +243,9 @@ def test_the_model_equals_torchs_networks_and_attention(network, seed, dtype, le
 @each_network
 @each_attention
 @given(seeds, lengths, st.integers(0, 5), layers)
-def test_padding_changes_no_logits_and_is_never_looked_at(network, attention, seed, lengths, padding, layers):
+def test_padding_changes_no_logits_and_is_never_looked_at(
+    network, attention, seed, lengths, padding, layers
+):
     model = made(network, attention, seed, layers=layers)
     source, target = (rows(column, 9) for column in zip(*lengths))
     assert_padding_changes_nothing(model, source, target, padding, lengths)
@@ -180,17 +258,23 @@ def test_padding_changes_no_logits_and_is_never_looked_at(network, attention, se
 @each_network
 @each_attention
 @given(seeds, lengths, layers)
-def test_writing_step_by_step_is_reading_the_whole_target(network, attention, seed, lengths, layers):
+def test_writing_step_by_step_is_reading_the_whole_target(
+    network, attention, seed, lengths, layers
+):
     model = made(network, attention, seed, layers=layers)
     assert_writes_what_it_reads(model, *(rows(column, 9) for column in zip(*lengths)))
 
 
 @each_attention
 @given(seeds, lengths, st.data())
-def test_later_target_tokens_cannot_change_earlier_logits(attention, seed, lengths, data):
+def test_later_target_tokens_cannot_change_earlier_logits(
+    attention, seed, lengths, data
+):
     model = made(LSTM, attention, seed)
     source, target = (rows(column, 9) for column in zip(*lengths))
-    assert_later_tokens_change_nothing(model, source, target, data.draw(st.integers(0, target.shape[1] - 1)))
+    assert_later_tokens_change_nothing(
+        model, source, target, data.draw(st.integers(0, target.shape[1] - 1))
+    )
 
 
 @each_network
@@ -200,7 +284,9 @@ def test_the_fast_path_is_the_loop(network, attention, seed, lengths, layers):
     loop = made(network, attention, seed, layers=layers)
     fast = made(network, attention, seed, layers=layers, fast=True)
     source, target = (rows(column, 9) for column in zip(*lengths))
-    torch.testing.assert_close(fast(source, target), loop(source, target), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        fast(source, target), loop(source, target), rtol=0, atol=1e-12
+    )
 
 
 @each_attention
@@ -208,7 +294,9 @@ def test_the_fast_path_is_the_loop(network, attention, seed, lengths, layers):
 def test_beam_search_takes_it(attention, seed, lengths, layers):
     model = made(LSTM, attention, seed, layers=layers)
     with torch.no_grad():
-        model.generator.bias[0] = -100.0  # a search never writes padding; let greedy decoding not want to
+        model.generator.bias[
+            0
+        ] = -100.0  # a search never writes padding; let greedy decoding not want to
     source, _ = (rows(column, 9) for column in zip(*lengths))
     limit = torch.full((len(source),), 7)
     written = [one.tokens for (one,) in beam_search(model, source, beam=1, limit=limit)]
@@ -230,7 +318,14 @@ def test_it_learns_which_source_token_to_look_at(attention):
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(300):
         source = torch.randint(3, 9, (64, 6))
-        target = torch.cat([torch.ones(64, 1, dtype=torch.long), source.flip(1), torch.full((64, 1), 2)], 1)
+        target = torch.cat(
+            [
+                torch.ones(64, 1, dtype=torch.long),
+                source.flip(1),
+                torch.full((64, 1), 2),
+            ],
+            1,
+        )
         optimizer.zero_grad()
         teacher_forcing_loss(model, source, target).backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
@@ -241,7 +336,9 @@ def test_it_learns_which_source_token_to_look_at(attention):
 
 @pytest.mark.usefixtures("no_shape_checks")
 def test_what_does_not_fit_is_said_in_a_sentence():
-    with pytest.raises(ValueError, match="d_hidden=7 cannot be shared by two directions"):
+    with pytest.raises(
+        ValueError, match="d_hidden=7 cannot be shared by two directions"
+    ):
         AttentiveSeq2Seq(9, 7)
     with pytest.raises(ValueError, match="choose additive or dot"):
         AttentiveSeq2Seq(9, 8, attention="multiplicative")
@@ -252,4 +349,9 @@ def test_a_config_builds_the_model_it_describes():
     model = RecurrentConfig(9, 8, layers=2, dropout=0.3, attention="dot").build()
     assert isinstance(model, AttentiveSeq2Seq)
     assert isinstance(model.attention, DotProductAttention)
-    assert (model.encoder.layers, model.decoder.layers, model.dropout.p, model.encoder.fast) == (2, 2, 0.3, True)
+    assert (
+        model.encoder.layers,
+        model.decoder.layers,
+        model.dropout.p,
+        model.encoder.fast,
+    ) == (2, 2, 0.3, True)

@@ -22,7 +22,9 @@ KINDS = [
 @pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_forward_and_backward_on_the_meta_device(kind):
     model = Transformer(TransformerConfig.tiny(11, **kind)).to("meta")
-    source, target = (torch.zeros(2, n, dtype=torch.long, device="meta") for n in (5, 4))
+    source, target = (
+        torch.zeros(2, n, dtype=torch.long, device="meta") for n in (5, 4)
+    )
     teacher_forcing_loss(model, source, target).backward()
     assert {parameter.grad.device.type for parameter in model.parameters()} == {"meta"}
     logits, state = model.step(target[:, 0], model.start(source))
@@ -33,8 +35,13 @@ def test_forward_and_backward_on_the_meta_device(kind):
 def test_forward_and_a_decoding_step_on_a_pretended_gpu(kind):
     model = Transformer(TransformerConfig.tiny(11, **kind)).eval()
     with torch.no_grad(), FakeTensorMode():
-        weights = {name: torch.empty(weight.shape, device="cuda") for name, weight in model.named_parameters()}
-        source, target = (torch.zeros(2, n, dtype=torch.long, device="cuda") for n in (5, 4))
+        weights = {
+            name: torch.empty(weight.shape, device="cuda")
+            for name, weight in model.named_parameters()
+        }
+        source, target = (
+            torch.zeros(2, n, dtype=torch.long, device="cuda") for n in (5, 4)
+        )
 
         class Decode(torch.nn.Module):
             """One run of everything, so that one call swaps the weights."""

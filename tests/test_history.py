@@ -7,11 +7,14 @@ from xml.etree import ElementTree
 
 import pytest
 
-from minitfm.plots import COLORS
+from minitfm.study.plots import COLORS
 from tests.site import ROOT, browser  # noqa: F401
 
 PAGE = (ROOT / "book" / "history.md").read_text("utf-8")
-DRAWINGS = {path.stem: path for path in sorted((ROOT / "book" / "_static").glob("timeline*.svg"))}
+DRAWINGS = {
+    path.stem: path
+    for path in sorted((ROOT / "book" / "_static").glob("timeline*.svg"))
+}
 SVG = "{http://www.w3.org/2000/svg}"
 
 # Results that the page quotes, each with the entries of book/references.bib whose abstract or text states it.
@@ -27,7 +30,10 @@ QUOTED = {
     "110": {"devlin2019bert"},  # millions of parameters, section 3
     "340": {"devlin2019bert"},
     "1.5": {"radford2019language"},  # billions of parameters, abstract
-    "175": {"brown2020language", "ouyang2022training"},  # billions of parameters, both abstracts
+    "175": {
+        "brown2020language",
+        "ouyang2022training",
+    },  # billions of parameters, both abstracts
     "70": {"hoffmann2022training"},  # billions of parameters, abstract
     "280": {"hoffmann2022training"},
     "1.3": {"ouyang2022training"},  # billions of parameters, abstract
@@ -45,10 +51,20 @@ def sections() -> list[str]:
 
 
 @pytest.mark.parametrize("section", sections(), ids=lambda text: text.split("\n")[0])
-def test_every_number_of_a_section_is_quoted_from_a_work_that_it_cites(section: str) -> None:
-    prose = re.sub(r"\{\w+:?\w*\}`[^`]*`|GPT-\d|30 November 2022|\b(?:19|20)\d\d\b|steps? (?:500|499)\b", "", section)
+def test_every_number_of_a_section_is_quoted_from_a_work_that_it_cites(
+    section: str,
+) -> None:
+    prose = re.sub(
+        r"\{\w+:?\w*\}`[^`]*`|GPT-\d|30 November 2022|\b(?:19|20)\d\d\b|steps? (?:500|499)\b",
+        "",
+        section,
+    )
     numbers = re.findall(r"\d+(?:[.,]\d+)*", prose.split("\n", 1)[1])
-    cited = set(re.findall(r"\w+\d{4}\w*", " ".join(re.findall(r"\{cite:p\}`([^`]*)`", section))))
+    cited = set(
+        re.findall(
+            r"\w+\d{4}\w*", " ".join(re.findall(r"\{cite:p\}`([^`]*)`", section))
+        )
+    )
     assert [n for n in numbers if not cited & QUOTED.get(n, set())] == []
 
 
@@ -80,8 +96,12 @@ def test_a_drawing_uses_the_course_colors_and_those_of_the_page(name: str) -> No
     assert colors <= set(COLORS)
 
 
-@pytest.mark.parametrize(("name", "width"), [("timeline", 1280), ("timeline-narrow", 360)])
-def test_the_drawing_that_a_screen_shows_is_one_and_holds_its_text(name: str, width: int, browser) -> None:
+@pytest.mark.parametrize(
+    ("name", "width"), [("timeline", 1280), ("timeline-narrow", 360)]
+)
+def test_the_drawing_that_a_screen_shows_is_one_and_holds_its_text(
+    name: str, width: int, browser
+) -> None:
     context = browser.new_context(viewport={"width": width, "height": 900})
     page = context.new_page()
     both = "".join(path.read_text("utf-8") for path in DRAWINGS.values())

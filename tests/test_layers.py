@@ -28,14 +28,19 @@ def test_each_number_is_dropped_or_scaled_and_so_is_its_gradient(seed, p, shape)
 
 @pytest.mark.parametrize("p", [0.05, 0.1, 0.3, 0.5])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64])
-def test_numbers_are_dropped_with_probability_p_independently_of_their_neighbors(p, dtype):
+def test_numbers_are_dropped_with_probability_p_independently_of_their_neighbors(
+    p, dtype
+):
     torch.manual_seed(0)
     dropped = (Dropout(p)(torch.ones(1000, 1001, dtype=dtype)) == 0).double().flatten()
     spread = (p * (1 - p) / dropped.numel()) ** 0.5
     assert abs(dropped.mean().item() - p) < 5 * spread
     for distance in (1, 2, 3, 4, 1001):  # four neighbors come out of one draw
         both = (dropped[distance:] * dropped[:-distance]).mean().item()
-        assert abs(both - p * p) < 5 * (p * p * (1 - p * p) / dropped.numel()) ** 0.5 + 2 * p * 5 * spread
+        assert (
+            abs(both - p * p)
+            < 5 * (p * p * (1 - p * p) / dropped.numel()) ** 0.5 + 2 * p * 5 * spread
+        )
     for place in range(4):
         assert abs(dropped[place::4].mean().item() - p) < 5 * 2 * spread
 
@@ -72,10 +77,20 @@ def test_a_transformer_drops_inside_its_feed_forward_networks_if_asked_to():
     models = []
     for share in (0.0, 0.5):
         torch.manual_seed(0)
-        shape = TransformerConfig(9, d_model=8, d_ff=16, heads=2, layers=2, dropout=0.0, activation_dropout=share)
+        shape = TransformerConfig(
+            9,
+            d_model=8,
+            d_ff=16,
+            heads=2,
+            layers=2,
+            dropout=0.0,
+            activation_dropout=share,
+        )
         models.append(shape.build())
     plain, dropping = models
     dropping.load_state_dict(plain.state_dict())
-    torch.testing.assert_close(dropping.eval()(source, target), plain.eval()(source, target))
+    torch.testing.assert_close(
+        dropping.eval()(source, target), plain.eval()(source, target)
+    )
     assert torch.equal(plain.train()(source, target), plain(source, target))
     assert not torch.equal(dropping.train()(source, target), dropping(source, target))

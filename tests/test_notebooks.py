@@ -16,7 +16,8 @@ import pytest
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from minitfm.exercises.engine import Task
+from minitfm import CHAPTERS
+from minitfm.exercises.engine.exercise import Task
 from tests import facts
 from tests.tools.exercise_cells import code_cell, solved, text_cell
 from tests.tools.run_notebooks import normalize
@@ -26,32 +27,18 @@ NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 REPOSITORY = PROJECT["project"]["urls"]["Repository"]
 
-# The chapter that each module belongs to; 0 for what every chapter may use.
+# The chapter from which on a module may be used; 0 for what every chapter may use.
 CHAPTER = {
-    "tasks": 0,
-    "puzzles": 0,
-    "vocabulary": 0,
-    "fit": 0,
-    "plots": 0,
-    "notebook": 0,
+    "study": 0,
     "web": 0,
     "exercises": 0,
     "results": 0,
+    "fast": 0,
+    "translate": 10,
 }
-CHAPTER |= {"rnn": 1, "lstm": 2, "seq2seq": 3, "masks": 3, "attention": 4, "attentive": 4}
 CHAPTER |= {
-    "multihead": 6,
-    "positional": 7,
-    "layers": 8,
-    "transformer": 9,
-    "data": 10,
-    "training": 11,
-    "decoding": 12,
+    module: chapter.number for chapter in CHAPTERS for module in chapter.modules
 }
-CHAPTER |= {"introspect": 13, "cost": 14, "bert": 15, "gpt": 16}
-CHAPTER |= {"bpe": 10, "corpora": 10}
-CHAPTER |= {"smoothing": 11, "recipe": 11, "checkpoints": 11, "progress": 11, "parallel": 11, "memory": 11}
-CHAPTER |= {"presets": 11, "cache": 12, "sampling": 12, "translation": 12, "evaluation": 12, "runs": 12, "cli": 12}
 
 
 def read(path: Path) -> NotebookNode:
@@ -64,7 +51,9 @@ def code_cells(notebook: NotebookNode) -> list[NotebookNode]:
 
 def python(source: str) -> str:
     """A cell's code without IPython's magics."""
-    return "\n".join(re.sub(r"^(\s*)%.*", r"\1pass", line) for line in source.splitlines())
+    return "\n".join(
+        re.sub(r"^(\s*)%.*", r"\1pass", line) for line in source.splitlines()
+    )
 
 
 EXERCISE = re.compile(r"### Exercise \d+: ([^★]+) ★")
@@ -75,7 +64,9 @@ def exercises(notebook: NotebookNode) -> list[Task]:
     code = "\n".join(cell.source for cell in code_cells(notebook))
     (name,) = re.findall(r"from minitfm\.exercises import (\w+) as ex", code)
     chapter = importlib.import_module(f"minitfm.exercises.{name}")
-    titles = [found[1] for cell in notebook.cells if (found := EXERCISE.match(cell.source))]
+    titles = [
+        found[1] for cell in notebook.cells if (found := EXERCISE.match(cell.source))
+    ]
     return [getattr(chapter, title.strip().replace(" ", "_")) for title in titles]
 
 
@@ -87,7 +78,11 @@ def squeezed(code: str) -> str:
 def text_of(output: NotebookNode) -> str:
     if output.output_type == "stream":
         return output.text
-    return "\n".join(str(value) for mime, value in output.get("data", {}).items() if mime.startswith("text/"))
+    return "\n".join(
+        str(value)
+        for mime, value in output.get("data", {}).items()
+        if mime.startswith("text/")
+    )
 
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -99,36 +94,77 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("installed")
     source = folder / "source"
     ignored = shutil.ignore_patterns(
-        ".venv", ".git", "_build", "build", "*.egg-info", ".*_cache", "__pycache__", "book"
+        ".venv",
+        ".git",
+        "_build",
+        "build",
+        "*.egg-info",
+        ".*_cache",
+        "__pycache__",
+        "book",
     )
     shutil.copytree(ROOT, source, ignore=ignored)
     pip = [sys.executable, "-m", "pip", "--quiet", "--disable-pip-version-check"]
-    wheel = [*pip, "wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", str(folder), str(source)]
+    wheel = [
+        *pip,
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "--wheel-dir",
+        str(folder),
+        str(source),
+    ]
     subprocess.run(wheel, check=True)
     (built,) = folder.glob("*.whl")
     site = folder / "site"
-    subprocess.run([*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True)
+    subprocess.run(
+        [*pip, "install", "--no-deps", "--target", str(site), str(built)], check=True
+    )
     return site
 
 
 def environment(installed: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(installed), "PYTHONWARNINGS": "ignore::DeprecationWarning"}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(installed),
+        "PYTHONWARNINGS": "ignore::DeprecationWarning",
+    }
 
 
 def test_the_wheel_holds_the_whole_package(installed):
     expected = {path.relative_to(ROOT) for path in (ROOT / "minitfm").rglob("*.py")}
-    expected |= {path.relative_to(ROOT) for path in (ROOT / "minitfm" / "web" / "static").rglob("*") if path.is_file()}
-    expected |= {Path("minitfm/results") / path.name for path in (ROOT / "notebooks" / "data").glob("*.[cp][sy]*")}
-    present = {path.relative_to(installed) for path in (installed / "minitfm").rglob("*") if path.is_file()}
+    expected |= {
+        path.relative_to(ROOT)
+        for path in (ROOT / "minitfm" / "web" / "static").rglob("*")
+        if path.is_file()
+    }
+    expected |= {
+        Path("minitfm/results") / path.name
+        for path in (ROOT / "notebooks" / "data").glob("*.[cp][sy]*")
+    }
+    present = {
+        path.relative_to(installed)
+        for path in (installed / "minitfm").rglob("*")
+        if path.is_file()
+    }
     assert not expected - present
     where = [sys.executable, "-c", "import minitfm; print(minitfm.__file__)"]
-    found = subprocess.run(where, env=environment(installed), cwd=installed, capture_output=True, text=True, check=True)
+    found = subprocess.run(
+        where,
+        env=environment(installed),
+        cwd=installed,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     assert found.stdout.strip() == str(installed / "minitfm" / "__init__.py")
 
 
 @each_notebook
 @pytest.mark.timeout(900)
-def test_a_notebook_runs_in_an_empty_folder_and_its_outputs_hold(path, installed, tmp_path):
+def test_a_notebook_runs_in_an_empty_folder_and_its_outputs_hold(
+    path, installed, tmp_path
+):
     copy = shutil.copy(path, tmp_path)
     nbval = [
         sys.executable,
@@ -144,11 +180,15 @@ def test_a_notebook_runs_in_an_empty_folder_and_its_outputs_hold(path, installed
     ]
     nbval += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "600"]
     nbval += ["--nbval-sanitize-with", str(ROOT / "tests" / "sanitize.cfg"), copy]
-    run = subprocess.run(nbval, cwd=tmp_path, env=environment(installed), capture_output=True, text=True)
+    run = subprocess.run(
+        nbval, cwd=tmp_path, env=environment(installed), capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     cells = sum(1 for cell in code_cells(read(path)))
     assert f"{cells} passed" in run.stdout
-    assert [file.name for file in tmp_path.iterdir()] == [path.name], "a notebook leaves nothing behind"
+    assert [file.name for file in tmp_path.iterdir()] == [path.name], (
+        "a notebook leaves nothing behind"
+    )
 
 
 @each_notebook
@@ -166,7 +206,11 @@ def test_a_notebook_is_stored_as_a_clean_run_leaves_it(path):
 @each_notebook
 def test_most_outputs_are_compared_and_claims_asserted(path):
     cells = code_cells(read(path))
-    exempt = [c for c in cells if {"nbval-ignore-output", "nbval-skip"} & set(c.metadata.get("tags", []))]
+    exempt = [
+        c
+        for c in cells
+        if {"nbval-ignore-output", "nbval-skip"} & set(c.metadata.get("tags", []))
+    ]
     assert 3 * len(exempt) <= len(cells)
     assert sum("assert" in cell.source for cell in cells) >= 3
     assert not [cell for cell in cells if "nbval-skip" in cell.metadata.get("tags", [])]
@@ -178,9 +222,17 @@ def test_a_notebook_imports_only_its_own_and_earlier_chapters(path):
     used = set()
     for cell in code_cells(read(path)):
         for node in ast.walk(ast.parse(python(cell.source))):
-            if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("minitfm"):
+            if (
+                isinstance(node, ast.ImportFrom)
+                and node.module
+                and node.module.startswith("minitfm")
+            ):
                 parts = node.module.split(".")
-                used |= {parts[1]} if len(parts) > 1 else {alias.name for alias in node.names}
+                used |= (
+                    {parts[1]}
+                    if len(parts) > 1
+                    else {alias.name for alias in node.names}
+                )
     assert used, "a chapter that uses nothing of the package?"
     assert not {module for module in used if CHAPTER[module] > chapter}
 
@@ -200,9 +252,17 @@ POINTERS = r"(?:sections?|chapters?|equations?|eq\.|figures?|tables?|rows?|footn
 def claimed_numbers(markdown: str) -> set[str]:
     """The numbers that a reader would take for a statement."""
     text = re.sub(
-        r"```.*?```|`[^`]*`|\$[^$]*\$|\{[\w:-]+\}`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://\S+", " ", markdown, flags=re.S
+        r"```.*?```|`[^`]*`|\$[^$]*\$|\{[\w:-]+\}`[^`]*`|\]\([^)]*\)|<[^>]*>|https?://\S+",
+        " ",
+        markdown,
+        flags=re.S,
     )
-    text = re.sub(rf"\b{POINTERS}\s+[\d.]+(?:(?:,|\s+and|\s+to|\s+or|–)\s*[\d.]+)*", " ", text, flags=re.I)
+    text = re.sub(
+        rf"\b{POINTERS}\s+[\d.]+(?:(?:,|\s+and|\s+to|\s+or|–)\s*[\d.]+)*",
+        " ",
+        text,
+        flags=re.I,
+    )
     text = re.sub(r"^\s*\d+\.\s", " ", text, flags=re.M)  # items of a numbered list
     return {number.rstrip(".,") for number in re.findall(r"\d[\d,.]*", text)}
 
@@ -211,22 +271,31 @@ def claimed_numbers(markdown: str) -> set[str]:
 def test_every_number_in_the_prose_is_computed_or_cited(path):
     notebook = read(path)
     computed = "\n".join(
-        "\n".join([cell.source, *(text_of(output) for output in cell.outputs)]) for cell in code_cells(notebook)
+        "\n".join([cell.source, *(text_of(output) for output in cell.outputs)])
+        for cell in code_cells(notebook)
     )
-    known = {number.rstrip(".,").replace(",", "").replace("_", "") for number in re.findall(r"\d[\d,._]*", computed)}
+    known = {
+        number.rstrip(".,").replace(",", "").replace("_", "")
+        for number in re.findall(r"\d[\d,._]*", computed)
+    }
     cited = facts.PAPER | facts.EVERYDAY
     prose = "\n".join(
         cell.source
         for cell in notebook.cells
-        if cell.cell_type == "markdown" and not EXERCISE.match(cell.source)  # these are checked by themselves
+        if cell.cell_type == "markdown"
+        and not EXERCISE.match(cell.source)  # these are checked by themselves
     )
     for key, numbers in facts.PUBLISHED.items():
         if key in prose:
             cited = cited | numbers
     unfounded = {
-        number for number in claimed_numbers(prose) if number not in cited and number.replace(",", "") not in known
+        number
+        for number in claimed_numbers(prose)
+        if number not in cited and number.replace(",", "") not in known
     }
-    assert not unfounded, f"no cell computes {sorted(unfounded)}, and tests/facts.py knows no source for them"
+    assert not unfounded, (
+        f"no cell computes {sorted(unfounded)}, and tests/facts.py knows no source for them"
+    )
 
 
 def test_the_number_check_finds_numbers():
@@ -242,10 +311,14 @@ def test_exercises_stand_in_the_notebook_as_in_the_catalogue_and_blank(path):
     notebook = read(path)
     tasks = exercises(notebook)
     assert 3 <= len(tasks) <= 6
-    assert [task.difficulty for task in tasks] == sorted(task.difficulty for task in tasks), "easy to hard"
+    assert [task.difficulty for task in tasks] == sorted(
+        task.difficulty for task in tasks
+    ), "easy to hard"
     cells = [cell for cell in notebook.cells if EXERCISE.match(cell.source)]
     for number, (cell, task) in enumerate(zip(cells, tasks), 1):
-        assert cell.source == text_cell(task, number), "print it anew: python -m tests.tools.exercise_cells"
+        assert cell.source == text_cell(task, number), (
+            "print it anew: python -m tests.tools.exercise_cells"
+        )
         code = notebook.cells[notebook.cells.index(cell) + 1]
         assert squeezed(code.source) == squeezed(code_cell(task, task.stub))
         assert "not attempted yet" in text_of(code.outputs[0])
@@ -257,7 +330,9 @@ def test_the_solutions_pass_in_the_notebook_and_what_follows_them_runs(path, tmp
     notebook = read(path)
     tasks = {squeezed(code_cell(task, task.stub)): task for task in exercises(notebook)}
     notebook.cells = [
-        cell for cell in code_cells(notebook) if {"setup", "exercise"} & set(cell.metadata.get("tags", []))
+        cell
+        for cell in code_cells(notebook)
+        if {"setup", "exercise"} & set(cell.metadata.get("tags", []))
     ]
     checks = []
     for cell in notebook.cells:
@@ -270,8 +345,12 @@ def test_the_solutions_pass_in_the_notebook_and_what_follows_them_runs(path, tmp
     NotebookClient(notebook, timeout=300, kernel_name="python3").execute(cwd=tmp_path)
     for cell in checks:
         assert text_of(cell.outputs[-1]).startswith("✓"), text_of(cell.outputs[-1])
-    printed = "".join(text_of(output) for cell in notebook.cells for output in cell.outputs)
-    assert "with your " in printed, "the exercise that trains says how well the learner's part did"
+    printed = "".join(
+        text_of(output) for cell in notebook.cells for output in cell.outputs
+    )
+    assert "with your " in printed, (
+        "the exercise that trains says how well the learner's part did"
+    )
     assert f"{len(tasks)} of" in printed
 
 
@@ -294,12 +373,16 @@ shell.run_cell(source).raise_error()
 import torch
 print(json.dumps([here, commands, torch.__version__]))
 """
-    run = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr[-2000:]
     elsewhere, commands, torch_version = json.loads(run.stdout.splitlines()[-1])
     assert elsewhere == [], "nothing is installed anywhere but on Colab"
     (command,) = commands
-    match = re.fullmatch(r'install --quiet "minitfm\[(\w+)\] @ git\+(\S+)" "torch==(\S+)"', command)
+    match = re.fullmatch(
+        r'install --quiet "minitfm\[(\w+)\] @ git\+(\S+)" "torch==(\S+)"', command
+    )
     assert match, command
     extra, address, kept = match.groups()
     assert extra in PROJECT["project"]["optional-dependencies"]

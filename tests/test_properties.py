@@ -47,11 +47,15 @@ class Stack(nn.Module):
 
     def __init__(self, norm: str) -> None:
         super().__init__()
-        config = TransformerConfig(11, d_model=D_MODEL, d_ff=16, heads=2, layers=2, norm=norm, dropout=0.0)
+        config = TransformerConfig(
+            11, d_model=D_MODEL, d_ff=16, heads=2, layers=2, norm=norm, dropout=0.0
+        )
         self.encoder = Encoder(config)
 
     def forward(self, x, mask=None):
-        return self.encoder(x, torch.ones(1, 1, x.shape[1], dtype=torch.bool) if mask is None else mask)
+        return self.encoder(
+            x, torch.ones(1, 1, x.shape[1], dtype=torch.bool) if mask is None else mask
+        )
 
 
 # Each maps (batch, token, d_model) and a mask to (batch, token, d_model).
@@ -66,17 +70,29 @@ UNORDERED = {
     "post-norm encoder": lambda: Stack("post"),
     "pre-norm encoder": lambda: Stack("pre"),
 }
-PATHS = UNORDERED | {"rotary multi-head": lambda: Itself(rotate=RotaryPositions(D_MODEL // 2))}
+PATHS = UNORDERED | {
+    "rotary multi-head": lambda: Itself(rotate=RotaryPositions(D_MODEL // 2))
+}
 
 
-def made(path: str, seed: int, length: int, batch: int = 2) -> tuple[nn.Module, torch.Tensor]:
+def made(
+    path: str, seed: int, length: int, batch: int = 2
+) -> tuple[nn.Module, torch.Tensor]:
     torch.manual_seed(seed)
-    return PATHS[path]().double().eval(), torch.randn(batch, length, D_MODEL, dtype=torch.float64)
+    return PATHS[path]().double().eval(), torch.randn(
+        batch, length, D_MODEL, dtype=torch.float64
+    )
 
 
 def tiny(seed: int, norm: str = "post", positions: str = "sinusoidal") -> Transformer:
     torch.manual_seed(seed)
-    return Transformer(TransformerConfig.tiny(11, norm=norm, positions=positions, dropout=0.0)).double().eval()
+    return (
+        Transformer(
+            TransformerConfig.tiny(11, norm=norm, positions=positions, dropout=0.0)
+        )
+        .double()
+        .eval()
+    )
 
 
 def tokens(batch: int, length: int) -> torch.Tensor:
@@ -93,7 +109,9 @@ def test_future_tokens_cannot_change_earlier_outputs(path, seed, length, data):
     mask = causal_mask(length).unsqueeze(0)
     before, after = layer(x, mask), layer(changed, mask)
     torch.testing.assert_close(before[:, :at], after[:, :at], rtol=0, atol=1e-12)
-    assert not torch.allclose(before[:, at], after[:, at]), "the changed token's own output does change"
+    assert not torch.allclose(before[:, at], after[:, at]), (
+        "the changed token's own output does change"
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -102,7 +120,9 @@ def test_padding_changes_nothing(path, seed, length, padding):
     layer, x = made(path, seed, length + padding)
     real = torch.arange(length + padding) < length
     padded = layer(x, real.expand(2, 1, -1))
-    torch.testing.assert_close(padded[:, :length], layer(x[:, :length]), rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        padded[:, :length], layer(x[:, :length]), rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("path", UNORDERED)
@@ -110,12 +130,16 @@ def test_padding_changes_nothing(path, seed, length, padding):
 def test_permuting_the_tokens_permutes_the_outputs(path, seed, length):
     layer, x = made(path, seed, length)
     order = torch.randperm(length)
-    torch.testing.assert_close(layer(x[:, order]), layer(x)[:, order], rtol=0, atol=1e-12)
+    torch.testing.assert_close(
+        layer(x[:, order]), layer(x)[:, order], rtol=0, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("path", PATHS)
 @given(seeds, lengths)
-def test_a_query_that_sees_nothing_gets_zeros_and_spoils_no_gradient(path, seed, length):
+def test_a_query_that_sees_nothing_gets_zeros_and_spoils_no_gradient(
+    path, seed, length
+):
     layer, x = made(path, seed, length)
     x.requires_grad_()
     nothing = torch.zeros(2, 1, length, dtype=torch.bool)
@@ -126,7 +150,11 @@ def test_a_query_that_sees_nothing_gets_zeros_and_spoils_no_gradient(path, seed,
         assert torch.equal(output, torch.zeros_like(output) + bias)
     output.sum().backward()
     assert x.grad.isfinite().all()
-    assert all(parameter.grad.isfinite().all() for parameter in layer.parameters() if parameter.grad is not None)
+    assert all(
+        parameter.grad.isfinite().all()
+        for parameter in layer.parameters()
+        if parameter.grad is not None
+    )
 
 
 @given(seeds, lengths, lengths, norms, positions, st.data())
@@ -162,22 +190,33 @@ def test_a_source_of_nothing_but_padding_is_survived(seed, target, norm):
 
 
 @given(seeds, lengths, norms, positions, st.integers(1, 12))
-def test_writing_step_by_step_predicts_what_the_whole_target_does(seed, source, norm, kind, length):
+def test_writing_step_by_step_predicts_what_the_whole_target_does(
+    seed, source, norm, kind, length
+):
     model = tiny(seed, norm, kind)
     source = tokens(3, source)
     target = torch.cat([torch.ones(3, 1, dtype=torch.long), tokens(3, length)], 1)
     state = model.start(source)
     for position, token in enumerate(target.unbind(1)):
         logits, state = model.step(token, state)
-        torch.testing.assert_close(logits, model(source, target)[:, position], rtol=0, atol=1e-11)
+        torch.testing.assert_close(
+            logits, model(source, target)[:, position], rtol=0, atol=1e-11
+        )
 
 
 @given(seeds, norms, positions, st.integers(1, 8))
-def test_a_sentence_is_translated_the_same_alone_and_in_a_padded_batch(seed, norm, kind, limit):
+def test_a_sentence_is_translated_the_same_alone_and_in_a_padded_batch(
+    seed, norm, kind, limit
+):
     model = tiny(seed, norm, kind)
     sources = [tokens(1, 1 + i * 2) for i in range(4)]
     longest = max(source.shape[1] for source in sources)
-    batch = torch.cat([nn.functional.pad(source, (0, longest - source.shape[1])) for source in sources])
+    batch = torch.cat(
+        [
+            nn.functional.pad(source, (0, longest - source.shape[1]))
+            for source in sources
+        ]
+    )
     together = greedy(model, batch, limit)
     for row, source in zip(together, sources):
         alone = greedy(model, source, limit)[0]
@@ -205,7 +244,9 @@ def test_greedy_takes_the_likeliest_token_and_stops_at_the_end(seed, limit):
 def test_greedy_leaves_the_model_in_its_mode():
     model = Transformer(TransformerConfig.tiny(11, dropout=0.5)).train()
     source = tokens(3, 4)
-    assert torch.equal(greedy(model, source, 6), greedy(model, source, 6)), "no dropout while writing"
+    assert torch.equal(greedy(model, source, 6), greedy(model, source, 6)), (
+        "no dropout while writing"
+    )
     assert model.training
     assert greedy(model, source, 0).shape == (3, 0)
 

@@ -27,17 +27,22 @@ SUMS = {
 each_kind = pytest.mark.parametrize("kind", OURS)
 
 
-def our_names(kind: str, named: Named, gradients: bool = False) -> dict[str, torch.Tensor]:
+def our_names(
+    kind: str, named: Named, gradients: bool = False
+) -> dict[str, torch.Tensor]:
     """The tensors of torch's network or cell under our names.
 
     Of torch's two biases we keep the sum, and so the gradient of either; only the GRU's candidate has both.
     """
     renamed = {}
-    places = [name.removeprefix("weight_ih") for name in named if name.startswith("weight_ih")]
+    places = [
+        name.removeprefix("weight_ih") for name in named if name.startswith("weight_ih")
+    ]
     for cell, place in enumerate(places):
         prefix = f"cells.{cell}." if place else ""
         sides = [
-            named[f"{name}{place}"].chunk(len(SUMS[kind])) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+            named[f"{name}{place}"].chunk(len(SUMS[kind]))
+            for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
         for name, w, u, b, second in zip(SUMS[kind], *sides):
             renamed[f"{prefix}{name}.from_input.weight"] = w
@@ -51,7 +56,10 @@ def our_names(kind: str, named: Named, gradients: bool = False) -> dict[str, tor
 
 
 def states(kind: str, *shape: int, dtype: torch.dtype) -> dict[str, torch.Tensor]:
-    return {name: torch.randn(*shape, dtype=dtype) for name in ("hc" if kind == "LSTM" else "h")}
+    return {
+        name: torch.randn(*shape, dtype=dtype)
+        for name in ("hc" if kind == "LSTM" else "h")
+    }
 
 
 def one_or_pair(parts):
@@ -70,10 +78,19 @@ def outcome(model: nn.Module, inputs: Named, call) -> tuple[dict, dict, dict]:
     output, state = call(**leaves)
     outputs = dict(zip(("output", "h", "c"), (output, *parts_of(state))))
     generator = torch.Generator().manual_seed(1)
-    loss = sum((o * torch.randn(o.shape, generator=generator, dtype=o.dtype)).sum() for o in outputs.values())
+    loss = sum(
+        (o * torch.randn(o.shape, generator=generator, dtype=o.dtype)).sum()
+        for o in outputs.values()
+    )
     gradients = torch.autograd.grad(loss, [*leaves.values(), *model.parameters()])
-    weights = dict(zip((name for name, _ in model.named_parameters()), gradients[len(leaves) :]))
-    return {name: o.detach() for name, o in outputs.items()}, dict(zip(leaves, gradients)), weights
+    weights = dict(
+        zip((name for name, _ in model.named_parameters()), gradients[len(leaves) :])
+    )
+    return (
+        {name: o.detach() for name, o in outputs.items()},
+        dict(zip(leaves, gradients)),
+        weights,
+    )
 
 
 def mask_of(lengths: list[int]) -> torch.Tensor:
@@ -83,40 +100,81 @@ def mask_of(lengths: list[int]) -> torch.Tensor:
 @each_kind
 @settings(max_examples=300)
 @given(seeds, dtypes, lengths, small, small, layers, either, either, either)
-def test_networks_equal_torch(kind, seed, dtype, lengths, d_input, d_hidden, layers, bidirectional, padded, started):
+def test_networks_equal_torch(
+    kind,
+    seed,
+    dtype,
+    lengths,
+    d_input,
+    d_hidden,
+    layers,
+    bidirectional,
+    padded,
+    started,
+):
     torch.manual_seed(seed)
     ours = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional).to(dtype)
-    theirs = getattr(nn, kind)(d_input, d_hidden, layers, batch_first=True, bidirectional=bidirectional).to(dtype)
-    ours.load_state_dict(our_names(kind, {name: p.detach() for name, p in theirs.named_parameters()}))
+    theirs = getattr(nn, kind)(
+        d_input, d_hidden, layers, batch_first=True, bidirectional=bidirectional
+    ).to(dtype)
+    ours.load_state_dict(
+        our_names(kind, {name: p.detach() for name, p in theirs.named_parameters()})
+    )
     batch, token = len(lengths), max(lengths)
     inputs = {"x": torch.randn(batch, token, d_input, dtype=dtype)}
     if started:
-        inputs |= states(kind, batch, layers * (1 + bidirectional), d_hidden, dtype=dtype)
+        inputs |= states(
+            kind, batch, layers * (1 + bidirectional), d_hidden, dtype=dtype
+        )
 
     def call_ours(x, **state):
-        return ours(x, mask_of(lengths) if padded else None, one_or_pair(state.values()) if state else None)
+        return ours(
+            x,
+            mask_of(lengths) if padded else None,
+            one_or_pair(state.values()) if state else None,
+        )
 
     def call_theirs(x, **state):
-        packed = pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False) if padded else x
+        packed = (
+            pack_padded_sequence(
+                x, torch.tensor(lengths), batch_first=True, enforce_sorted=False
+            )
+            if padded
+            else x
+        )
         cells_first = [part.transpose(0, 1).contiguous() for part in state.values()]
         output, final = theirs(packed, one_or_pair(cells_first) if state else None)
-        output = pad_packed_sequence(output, batch_first=True, total_length=token)[0] if padded else output
+        output = (
+            pad_packed_sequence(output, batch_first=True, total_length=token)[0]
+            if padded
+            else output
+        )
         return output, tuple(part.transpose(0, 1) for part in parts_of(final))
 
     our_outputs, our_inputs, our_weights = outcome(ours, inputs, call_ours)
     their_outputs, their_inputs, their_weights = outcome(theirs, inputs, call_theirs)
     assert_close(our_outputs, their_outputs)
     # All gradients together: the input's alone can be a sum that cancels, and then its rounding is large beside it.
-    assert_close(our_inputs | our_weights, their_inputs | our_names(kind, their_weights, gradients=True))
+    assert_close(
+        our_inputs | our_weights,
+        their_inputs | our_names(kind, their_weights, gradients=True),
+    )
 
 
 @each_kind
 @given(seeds, dtypes, small, small, small)
 def test_cells_equal_torch(kind, seed, dtype, batch, d_input, d_hidden):
     torch.manual_seed(seed)
-    ours, theirs = CELLS[kind](d_input, d_hidden).to(dtype), getattr(nn, f"{kind}Cell")(d_input, d_hidden).to(dtype)
-    ours.load_state_dict(our_names(kind, {name: p.detach() for name, p in theirs.named_parameters()}))
-    inputs = {"x": torch.randn(batch, d_input, dtype=dtype)} | states(kind, batch, d_hidden, dtype=dtype)
+    ours, theirs = (
+        CELLS[kind](d_input, d_hidden).to(dtype),
+        getattr(nn, f"{kind}Cell")(d_input, d_hidden).to(dtype),
+    )
+    ours.load_state_dict(
+        our_names(kind, {name: p.detach() for name, p in theirs.named_parameters()})
+    )
+    inputs = {"x": torch.randn(batch, d_input, dtype=dtype)} | states(
+        kind, batch, d_hidden, dtype=dtype
+    )
 
     def called(cell):
         def call(x, **state):
@@ -129,19 +187,40 @@ def test_cells_equal_torch(kind, seed, dtype, batch, d_input, d_hidden):
     their_outputs, their_inputs, their_weights = outcome(theirs, inputs, called(theirs))
     assert_close(our_outputs, their_outputs)
     # All gradients together: the input's alone can be a sum that cancels, and then its rounding is large beside it.
-    assert_close(our_inputs | our_weights, their_inputs | our_names(kind, their_weights, gradients=True))
+    assert_close(
+        our_inputs | our_weights,
+        their_inputs | our_names(kind, their_weights, gradients=True),
+    )
 
 
 @given(seeds, small, small, small)
 def test_each_gate_by_its_name_is_the_gate_of_the_step(seed, batch, d_input, d_hidden):
     torch.manual_seed(seed)
-    x, h, c = (torch.randn(batch, width, dtype=torch.float64) for width in (d_input, d_hidden, d_hidden))
-    rnn, lstm, gru = (cell(d_input, d_hidden).double() for cell in (RNNCell, LSTMCell, GRUCell))
-    new_c = lstm.forget(x, h).sigmoid() * c + lstm.input(x, h).sigmoid() * lstm.candidate(x, h).tanh()
-    new_h, update = lstm.output(x, h).sigmoid() * new_c.tanh(), gru.update(x, h).sigmoid()
+    x, h, c = (
+        torch.randn(batch, width, dtype=torch.float64)
+        for width in (d_input, d_hidden, d_hidden)
+    )
+    rnn, lstm, gru = (
+        cell(d_input, d_hidden).double() for cell in (RNNCell, LSTMCell, GRUCell)
+    )
+    new_c = (
+        lstm.forget(x, h).sigmoid() * c
+        + lstm.input(x, h).sigmoid() * lstm.candidate(x, h).tanh()
+    )
+    new_h, update = (
+        lstm.output(x, h).sigmoid() * new_c.tanh(),
+        gru.update(x, h).sigmoid(),
+    )
     recalled = gru.candidate.from_state(h) + gru.candidate_bias
-    candidate = (gru.candidate.from_input(x) + gru.reset(x, h).sigmoid() * recalled).tanh()
-    expected = {"rnn": rnn.hidden(x, h).tanh(), "h": new_h, "c": new_c, "gru": update * h + (1 - update) * candidate}
+    candidate = (
+        gru.candidate.from_input(x) + gru.reset(x, h).sigmoid() * recalled
+    ).tanh()
+    expected = {
+        "rnn": rnn.hidden(x, h).tanh(),
+        "h": new_h,
+        "c": new_c,
+        "gru": update * h + (1 - update) * candidate,
+    }
     ours = dict(zip(expected, (rnn(x, h), *lstm(x, (h, c)), gru(x, h))))
     assert_close(ours, expected)
 
@@ -151,12 +230,18 @@ def made(kind, seed, batch, token, layers, bidirectional):
     torch.manual_seed(seed)
     model = OURS[kind](3, 4, layers, bidirectional=bidirectional).double()
     state = states(kind, batch, len(model.cells), 4, dtype=torch.float64)
-    return model, torch.randn(batch, token, 3, dtype=torch.float64), one_or_pair(state.values())
+    return (
+        model,
+        torch.randn(batch, token, 3, dtype=torch.float64),
+        one_or_pair(state.values()),
+    )
 
 
 @each_kind
 @given(seeds, st.integers(1, 9), st.integers(0, 9), layers, either)
-def test_padding_changes_nothing_wherever_it_stands(kind, seed, token, padding, layers, bidirectional):
+def test_padding_changes_nothing_wherever_it_stands(
+    kind, seed, token, padding, layers, bidirectional
+):
     model, x, state = made(kind, seed, 1, token + padding, layers, bidirectional)
     mask = torch.zeros(1, token + padding, dtype=torch.bool)
     mask[0, torch.randperm(token + padding)[:token]] = True
@@ -169,12 +254,17 @@ def test_padding_changes_nothing_wherever_it_stands(kind, seed, token, padding, 
 
 @each_kind
 @given(seeds, st.integers(1, 6), layers, either)
-def test_a_sequence_of_nothing_but_padding_leaves_the_state_alone(kind, seed, token, layers, bidirectional):
+def test_a_sequence_of_nothing_but_padding_leaves_the_state_alone(
+    kind, seed, token, layers, bidirectional
+):
     model, x, state = made(kind, seed, 2, token, layers, bidirectional)
     mask = torch.zeros(2, token, dtype=torch.bool)
     mask[0] = True
     output, final = model(x.requires_grad_(), mask, state)
-    assert all(torch.equal(end[1], start[1]) for end, start in zip(parts_of(final), parts_of(state)))
+    assert all(
+        torch.equal(end[1], start[1])
+        for end, start in zip(parts_of(final), parts_of(state))
+    )
     assert not output[1].any()
     (output.sum() + parts_of(final)[0].sum()).backward()
     assert not x.grad[1].any()
@@ -196,14 +286,18 @@ def test_one_step_at_a_time_is_the_whole_sequence(kind, seed, token, layers):
 
 @each_kind
 @given(seeds, st.integers(1, 9), layers, either, st.data())
-def test_later_inputs_cannot_change_earlier_outputs(kind, seed, token, layers, bidirectional, data):
+def test_later_inputs_cannot_change_earlier_outputs(
+    kind, seed, token, layers, bidirectional, data
+):
     model, x, state = made(kind, seed, 2, token, layers, bidirectional)
     at = data.draw(st.integers(0, token - 1))
     changed = x.clone()
     changed[:, at:] += torch.randn_like(changed[:, at:])
     moved = (model(x, state=state)[0] != model(changed, state=state)[0]).any(-1)
     assert moved[:, at:].all(), "an input moves its own output and all later ones"
-    assert (moved[:, :at] == bidirectional).all(), "only the backward cells read the later inputs first"
+    assert (moved[:, :at] == bidirectional).all(), (
+        "only the backward cells read the later inputs first"
+    )
 
 
 @each_kind
@@ -214,13 +308,18 @@ def test_a_network_runs_the_cell_that_it_is_given(kind):
         """A cell that never reads its state."""
 
         def step(self, from_input, from_state, state):
-            return super().step(from_input, 0 * from_state, tuple(0 * part for part in state))
+            return super().step(
+                from_input, 0 * from_state, tuple(0 * part for part in state)
+            )
 
     model = type("Network", (OURS[kind],), {"cell": Forgetful})(3, 4)
     x = torch.randn(2, 5, 3)
     each_alone, _ = model(x.reshape(10, 1, 3))
     torch.testing.assert_close(model(x)[0], each_alone.reshape(2, 5, 4))
-    with pytest.raises(ValueError, match="Forgetful has a step of its own, which no kernel knows; leave fast=False"):
+    with pytest.raises(
+        ValueError,
+        match="Forgetful has a step of its own, which no kernel knows; leave fast=False",
+    ):
         type(model)(3, 4, fast=True)
 
 
@@ -228,21 +327,39 @@ def test_a_network_runs_the_cell_that_it_is_given(kind):
 @settings(max_examples=150)
 @given(seeds, dtypes, lengths, small, small, layers, either, either, either)
 def test_the_fast_path_is_the_loop(
-    kind, seed, dtype, lengths, d_input, d_hidden, layers, bidirectional, padded, started
+    kind,
+    seed,
+    dtype,
+    lengths,
+    d_input,
+    d_hidden,
+    layers,
+    bidirectional,
+    padded,
+    started,
 ):
     torch.manual_seed(seed)
     loop = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional).to(dtype)
-    fast = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional, fast=True).to(dtype)
+    fast = OURS[kind](
+        d_input, d_hidden, layers, bidirectional=bidirectional, fast=True
+    ).to(dtype)
     fast.load_state_dict(loop.state_dict())
     inputs = {"x": torch.randn(len(lengths), max(lengths), d_input, dtype=dtype)}
     if started:
-        inputs |= states(kind, len(lengths), layers * (1 + bidirectional), d_hidden, dtype=dtype)
+        inputs |= states(
+            kind, len(lengths), layers * (1 + bidirectional), d_hidden, dtype=dtype
+        )
     mask = mask_of(lengths) if padded else None
 
     def called(model):
-        return lambda x, **state: model(x, mask, one_or_pair(state.values()) if state else None)
+        return lambda x, **state: model(
+            x, mask, one_or_pair(state.values()) if state else None
+        )
 
-    ours, expected = outcome(fast, inputs, called(fast)), outcome(loop, inputs, called(loop))
+    ours, expected = (
+        outcome(fast, inputs, called(fast)),
+        outcome(loop, inputs, called(loop)),
+    )
     assert_close(ours[0], expected[0])
     assert_close(ours[1] | ours[2], expected[1] | expected[2])
 
@@ -251,7 +368,12 @@ def test_the_fast_path_is_the_loop(
 def test_the_fast_path_leaves_other_padding_to_the_loop(kind):
     loop, fast = OURS[kind](3, 4), OURS[kind](3, 4, fast=True)
     fast.load_state_dict(loop.state_dict())
-    x, mask = torch.randn(3, 4, 3), torch.tensor([[False, True, True, True], [True, False, True, False], [False] * 4])
+    x, mask = (
+        torch.randn(3, 4, 3),
+        torch.tensor(
+            [[False, True, True, True], [True, False, True, False], [False] * 4]
+        ),
+    )
     torch.testing.assert_close(fast(x, mask), loop(x, mask), rtol=0, atol=0)
 
 
@@ -270,7 +392,11 @@ class Written(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         result = func(*args, **(kwargs or {}))
-        self.numbers += sum(leaf.numel() for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor))
+        self.numbers += sum(
+            leaf.numel()
+            for leaf in tree_leaves(result)
+            if isinstance(leaf, torch.Tensor)
+        )
         return result
 
 
@@ -279,7 +405,10 @@ class Written(TorchDispatchMode):
 def test_the_work_grows_in_proportion_to_the_length(kind, padded):
     model, numbers = OURS[kind](3, 4, 2, bidirectional=True), []
     for token in (8, 16, 32):
-        x, mask = torch.randn(2, token, 3, requires_grad=True), torch.ones(2, token, dtype=torch.bool)
+        x, mask = (
+            torch.randn(2, token, 3, requires_grad=True),
+            torch.ones(2, token, dtype=torch.bool),
+        )
         with Written() as written:
             model(x, mask if padded else None)[0].sum().backward()
         numbers.append(written.numbers)
@@ -303,7 +432,9 @@ def test_autocast_trains(kind):
     model, x = OURS[kind](3, 4, 2), torch.randn(2, 5, 3)
     with torch.autocast("cpu", torch.bfloat16):
         output, _ = model(x, mask_of([5, 2]))
-    torch.testing.assert_close(output.float(), model(x, mask_of([5, 2]))[0], rtol=0, atol=0.03)
+    torch.testing.assert_close(
+        output.float(), model(x, mask_of([5, 2]))[0], rtol=0, atol=0.03
+    )
     output.float().sum().backward()
     assert all(parameter.grad.isfinite().all() for parameter in model.parameters())
 
@@ -311,12 +442,23 @@ def test_autocast_trains(kind):
 @each_kind
 def test_parameters_start_as_torchs_do(kind):
     ours = {name: p.detach() for name, p in OURS[kind](40, 100, 2).named_parameters()}
-    theirs = our_names(kind, {name: p.detach() for name, p in getattr(nn, kind)(40, 100, 2).named_parameters()})
+    theirs = our_names(
+        kind,
+        {
+            name: p.detach()
+            for name, p in getattr(nn, kind)(40, 100, 2).named_parameters()
+        },
+    )
     assert ours.keys() == theirs.keys()
     for name, parameter in ours.items():
         assert parameter.abs().max() <= 0.1 < 1.2 * parameter.abs().max(), name
-        assert abs(parameter.std() / (0.1 / 3**0.5) - 1) < (0.25 if "bias" in name else 0.05), name
-        assert name.endswith("input.bias") or abs(parameter.std() / theirs[name].std() - 1) < 0.3, name
+        assert abs(parameter.std() / (0.1 / 3**0.5) - 1) < (
+            0.25 if "bias" in name else 0.05
+        ), name
+        assert (
+            name.endswith("input.bias")
+            or abs(parameter.std() / theirs[name].std() - 1) < 0.3
+        ), name
 
 
 def test_orthogonal_weights_keep_the_length_of_the_state():
@@ -326,8 +468,12 @@ def test_orthogonal_weights_keep_the_length_of_the_state():
     sums = [part for part in model.modules() if isinstance(part, WeightedSum)]
     assert len(sums) == 16
     for part in sums:
-        torch.testing.assert_close(part.from_state(h).norm(dim=-1), 0.9 * h.norm(dim=-1))
-    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+        torch.testing.assert_close(
+            part.from_state(h).norm(dim=-1), 0.9 * h.norm(dim=-1)
+        )
+    changed = {
+        name for name, p in model.named_parameters() if not torch.equal(p, before[name])
+    }
     assert changed == {name for name in before if name.endswith("from_state.weight")}
 
 
@@ -338,14 +484,19 @@ def test_the_forget_bias_decides_how_much_a_fresh_cell_keeps():
         forget_bias_(model, bias)
         gate = model.cells[3].forget(torch.zeros(1, 16), torch.zeros(1, 8)).sigmoid()
         torch.testing.assert_close(gate, torch.full((1, 8), kept), rtol=0, atol=0.005)
-    changed = {name for name, p in model.named_parameters() if not torch.equal(p, before[name])}
+    changed = {
+        name for name, p in model.named_parameters() if not torch.equal(p, before[name])
+    }
     assert changed == {f"cells.{cell}.forget.from_input.bias" for cell in range(4)}
 
 
 @each_kind
 def test_dropout_acts_between_layers_and_in_training_alone(kind):
     x = torch.randn(2, 5, 3)
-    single, double = OURS[kind](3, 16, 1, dropout=0.5), OURS[kind](3, 16, 2, dropout=0.5)
+    single, double = (
+        OURS[kind](3, 16, 1, dropout=0.5),
+        OURS[kind](3, 16, 2, dropout=0.5),
+    )
     assert torch.equal(single(x)[0], single(x)[0])
     assert not torch.equal(double(x)[0], double(x)[0])
     first, again = (parts_of(double(x)[1])[0][:, 0] for _ in range(2))
@@ -357,15 +508,29 @@ def test_dropout_acts_between_layers_and_in_training_alone(kind):
 @pytest.mark.usefixtures("no_shape_checks")
 def test_errors_say_what_was_given_and_what_is_needed():
     x = torch.randn(2, 5, 3)
-    with pytest.raises(ValueError, match="layers=0, but a network needs at least one layer"):
+    with pytest.raises(
+        ValueError, match="layers=0, but a network needs at least one layer"
+    ):
         RNN(3, 4, 0)
-    with pytest.raises(ValueError, match="an input has 3 numbers, but this network was made for d_input=7"):
+    with pytest.raises(
+        ValueError,
+        match="an input has 3 numbers, but this network was made for d_input=7",
+    ):
         RNN(7, 4)(x)
     with pytest.raises(ValueError, match="the sequences have length 0"):
         RNN(3, 4)(x[:, :0])
-    with pytest.raises(ValueError, match=r"the mask is \(5, 2\), but the input has \(2, 5\) \(batch, token\)"):
+    with pytest.raises(
+        ValueError,
+        match=r"the mask is \(5, 2\), but the input has \(2, 5\) \(batch, token\)",
+    ):
         GRU(3, 4)(x, mask_of([5, 3]).T)
-    with pytest.raises(ValueError, match=r"a state is \(2, 1, 4\), but must be \(2, 4, 4\)"):
-        LSTM(3, 4, 2, bidirectional=True)(x, state=(torch.zeros(2, 4, 4), torch.zeros(2, 1, 4)))
-    with pytest.raises(ValueError, match="GRU holds no LSTM cell, and only those have a forget gate"):
+    with pytest.raises(
+        ValueError, match=r"a state is \(2, 1, 4\), but must be \(2, 4, 4\)"
+    ):
+        LSTM(3, 4, 2, bidirectional=True)(
+            x, state=(torch.zeros(2, 4, 4), torch.zeros(2, 1, 4))
+        )
+    with pytest.raises(
+        ValueError, match="GRU holds no LSTM cell, and only those have a forget gate"
+    ):
         forget_bias_(GRU(3, 4))

@@ -10,11 +10,24 @@ from torch import nn
 
 from minitfm.layers import FeedForward, LayerNorm, Residual, layer_norm
 from minitfm.masks import causal_mask, padding_mask
-from minitfm.transformer import DecoderLayer, EncoderLayer, Transformer, TransformerConfig
-from tests.oracle import assert_close, assert_same_layer, dtypes, seeds, transformer_names
+from minitfm.transformer import (
+    DecoderLayer,
+    EncoderLayer,
+    Transformer,
+    TransformerConfig,
+)
+from tests.oracle import (
+    assert_close,
+    assert_same_layer,
+    dtypes,
+    seeds,
+    transformer_names,
+)
 
 small = st.integers(1, 5)
-widths = st.sampled_from([8, 12, 16])  # normalizing only two or three numbers magnifies rounding without bound
+widths = st.sampled_from(
+    [8, 12, 16]
+)  # normalizing only two or three numbers magnifies rounding without bound
 norms = st.sampled_from(["post", "pre"])
 no_bias = (
     "self_attn.in_proj_bias",
@@ -24,10 +37,19 @@ no_bias = (
 )
 
 
-def drawn_config(heads: int, d_head: int, layers: int, norm: str, **changes) -> TransformerConfig:
+def drawn_config(
+    heads: int, d_head: int, layers: int, norm: str, **changes
+) -> TransformerConfig:
     d_model = heads * d_head
     return TransformerConfig(
-        11, d_model=d_model, d_ff=3 * d_model, heads=heads, layers=layers, norm=norm, dropout=0.0, **changes
+        11,
+        d_model=d_model,
+        d_ff=3 * d_model,
+        heads=heads,
+        layers=layers,
+        norm=norm,
+        dropout=0.0,
+        **changes,
     )
 
 
@@ -48,11 +70,16 @@ class TorchTransformer(nn.Module):
     def __init__(self, ours: Transformer) -> None:
         super().__init__()
         config = ours.config
-        norm = lambda: nn.LayerNorm(config.d_model) if config.norm == "pre" else None  # noqa: E731
+        norm = lambda: nn.LayerNorm(config.d_model) if config.norm == "pre" else None
         self.encoder = nn.TransformerEncoder(
-            torch_layer(nn.TransformerEncoderLayer, config), config.layers, norm(), enable_nested_tensor=False
+            torch_layer(nn.TransformerEncoderLayer, config),
+            config.layers,
+            norm(),
+            enable_nested_tensor=False,
         )
-        self.decoder = nn.TransformerDecoder(torch_layer(nn.TransformerDecoderLayer, config), config.layers, norm())
+        self.decoder = nn.TransformerDecoder(
+            torch_layer(nn.TransformerDecoderLayer, config), config.layers, norm()
+        )
         self.source_embedding = nn.Embedding(config.vocabulary, config.d_model)
         target_vocabulary = config.target_vocabulary or config.vocabulary
         self.target_embedding = nn.Embedding(target_vocabulary, config.d_model)
@@ -74,7 +101,9 @@ class TorchTransformer(nn.Module):
 
     def forward(self, source, target):
         future = ~torch.ones(target.shape[1], target.shape[1], dtype=torch.bool).tril()
-        memory = self.encoder(self.embed(source, self.source_embedding), src_key_padding_mask=source == 0)
+        memory = self.encoder(
+            self.embed(source, self.source_embedding), src_key_padding_mask=source == 0
+        )
         x = self.decoder(
             self.embed(target, self.target_embedding),
             memory,
@@ -92,22 +121,43 @@ def padded(batch: int, length: int, first: int = 3) -> torch.Tensor:
     return tokens.masked_fill(torch.arange(length) >= lengths, 0)
 
 
-@given(seeds, dtypes, small, small, small, small, widths, norms, st.sampled_from(["all", "target", "none"]))
-def test_the_transformer_equals_torch(seed, dtype, batch, source, target, heads, d_head, norm, tying):
+@given(
+    seeds,
+    dtypes,
+    small,
+    small,
+    small,
+    small,
+    widths,
+    norms,
+    st.sampled_from(["all", "target", "none"]),
+)
+def test_the_transformer_equals_torch(
+    seed, dtype, batch, source, target, heads, d_head, norm, tying
+):
     torch.manual_seed(seed)
-    changes = {"all": {}, "target": {"target_vocabulary": 11}, "none": {"tied": False}}[tying]
-    ours = Transformer(drawn_config(heads, d_head, 1 + seed % 3, norm, **changes)).to(dtype)
+    changes = {"all": {}, "target": {"target_vocabulary": 11}, "none": {"tied": False}}[
+        tying
+    ]
+    ours = Transformer(drawn_config(heads, d_head, 1 + seed % 3, norm, **changes)).to(
+        dtype
+    )
     theirs = TorchTransformer(ours).to(dtype)
     source, target = padded(batch, source), padded(batch, target)
-    call = lambda model: lambda: model(source, target)  # noqa: E731
-    assert_same_layer(ours, theirs, transformer_names, {}, call(ours), call(theirs), fixed=no_bias)
+    call = lambda model: lambda: model(source, target)
+    assert_same_layer(
+        ours, theirs, transformer_names, {}, call(ours), call(theirs), fixed=no_bias
+    )
 
 
 @given(seeds, dtypes, small, small, small, widths, norms)
 def test_an_encoder_layer_equals_torch(seed, dtype, batch, tokens, heads, d_head, norm):
     torch.manual_seed(seed)
     config = drawn_config(heads, d_head, 1, norm)
-    ours, theirs = EncoderLayer(config).to(dtype), torch_layer(nn.TransformerEncoderLayer, config).to(dtype)
+    ours, theirs = (
+        EncoderLayer(config).to(dtype),
+        torch_layer(nn.TransformerEncoderLayer, config).to(dtype),
+    )
     real = padded(batch, tokens) != 0
     assert_same_layer(
         ours,
@@ -121,10 +171,15 @@ def test_an_encoder_layer_equals_torch(seed, dtype, batch, tokens, heads, d_head
 
 
 @given(seeds, dtypes, small, small, small, small, widths, norms)
-def test_a_decoder_layer_equals_torch(seed, dtype, batch, source, target, heads, d_head, norm):
+def test_a_decoder_layer_equals_torch(
+    seed, dtype, batch, source, target, heads, d_head, norm
+):
     torch.manual_seed(seed)
     config = drawn_config(heads, d_head, 1, norm)
-    ours, theirs = DecoderLayer(config).to(dtype), torch_layer(nn.TransformerDecoderLayer, config).to(dtype)
+    ours, theirs = (
+        DecoderLayer(config).to(dtype),
+        torch_layer(nn.TransformerDecoderLayer, config).to(dtype),
+    )
     tokens = padded(batch, source)
     causal = causal_mask(target).unsqueeze(0)
     assert_same_layer(
@@ -136,36 +191,56 @@ def test_a_decoder_layer_equals_torch(seed, dtype, batch, source, target, heads,
             "memory": torch.randn(batch, source, config.d_model, dtype=dtype),
         },
         lambda x, memory: ours(x, memory, causal, padding_mask(tokens)),
-        lambda x, memory: theirs(x, memory, tgt_mask=~causal[0], memory_key_padding_mask=tokens == 0),
+        lambda x, memory: theirs(
+            x, memory, tgt_mask=~causal[0], memory_key_padding_mask=tokens == 0
+        ),
         fixed=no_bias,
     )
 
 
-@given(seeds, dtypes, st.lists(small, max_size=2), st.integers(1, 16), st.sampled_from([1e-5, 1e-3]))
+@given(
+    seeds,
+    dtypes,
+    st.lists(small, max_size=2),
+    st.integers(1, 16),
+    st.sampled_from([1e-5, 1e-3]),
+)
 def test_layer_norm_equals_torch_and_its_formula(seed, dtype, batch, d_model, eps):
     torch.manual_seed(seed)
-    ours, theirs = LayerNorm(d_model, eps).to(dtype), nn.LayerNorm(d_model, eps).to(dtype)
+    ours, theirs = (
+        LayerNorm(d_model, eps).to(dtype),
+        nn.LayerNorm(d_model, eps).to(dtype),
+    )
     with torch.no_grad():
         ours.gain.normal_()
         ours.bias.normal_()
     x = 3 * torch.randn(*batch, d_model, dtype=dtype) + 5
-    rename = lambda named: {"weight": named["gain"], "bias": named["bias"]}  # noqa: E731
+    rename = lambda named: {"weight": named["gain"], "bias": named["bias"]}
     assert_same_layer(ours, theirs, rename, {"x": x}, ours, lambda x: theirs(x))
     if d_model > 1:  # the one number that is its own mean leaves nothing but rounding
-        exact = layer_norm(x.double(), ours.gain.double(), ours.bias.double(), eps).to(dtype)
+        exact = layer_norm(x.double(), ours.gain.double(), ours.bias.double(), eps).to(
+            dtype
+        )
         assert_close({"output": ours(x)}, {"output": exact})
 
 
 @given(seeds, dtypes, small, small, small, st.integers(1, 9))
-def test_the_feed_forward_network_equals_torch(seed, dtype, batch, tokens, d_model, d_ff):
+def test_the_feed_forward_network_equals_torch(
+    seed, dtype, batch, tokens, d_model, d_ff
+):
     torch.manual_seed(seed)
     ours = FeedForward(d_model, d_ff).to(dtype)
-    theirs = nn.Sequential(nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model)).to(dtype)
-    rename = lambda named: {  # noqa: E731
-        name.replace("inner", "0").replace("outer", "2"): tensor for name, tensor in named.items()
+    theirs = nn.Sequential(
+        nn.Linear(d_model, d_ff), nn.ReLU(), nn.Linear(d_ff, d_model)
+    ).to(dtype)
+    rename = lambda named: {
+        name.replace("inner", "0").replace("outer", "2"): tensor
+        for name, tensor in named.items()
     }
     x = torch.randn(batch, tokens, d_model, dtype=dtype)
-    assert_same_layer(ours, theirs, rename, {"x": x}, lambda x: ours(x), lambda x: theirs(x))
+    assert_same_layer(
+        ours, theirs, rename, {"x": x}, lambda x: ours(x), lambda x: theirs(x)
+    )
 
 
 def test_the_residual_normalizes_where_it_says():
@@ -180,7 +255,9 @@ def test_dropout_acts_on_the_sublayer_before_the_addition(norm):
     residual = Residual(4, norm=norm, dropout=1.0)
     x = torch.randn(2, 3, 4)
     straight = nn.LayerNorm(4)(x) if norm == "post" else x
-    assert torch.equal(residual.train()(x, lambda y: y + 7), straight), "all of the sublayer is dropped, none of x"
+    assert torch.equal(residual.train()(x, lambda y: y + 7), straight), (
+        "all of the sublayer is dropped, none of x"
+    )
     assert not torch.equal(residual.eval()(x, lambda y: y + 7), straight)
 
 
@@ -188,7 +265,9 @@ def test_dropout_acts_on_embedding_plus_position():
     model = Transformer(TransformerConfig.tiny(11, dropout=1.0)).train()
     tokens = torch.tensor([[3, 4]])
     assert not model.embed(tokens, model.source_embedding, model.source_positions).any()
-    assert model.eval().embed(tokens, model.source_embedding, model.source_positions).any()
+    assert (
+        model.eval().embed(tokens, model.source_embedding, model.source_positions).any()
+    )
 
 
 # Table 3, with the parameters in millions that the paper states; PAPER's base row and the rows that differ from it.
@@ -212,13 +291,20 @@ def parameters(config: TransformerConfig) -> int:
 
 
 @pytest.mark.parametrize(("changes", "millions"), TABLE_3.values(), ids=TABLE_3.keys())
-def test_one_vocabulary_near_41_000_gives_every_base_sized_row_of_table_3(changes, millions):
-    assert round(parameters(TransformerConfig.base(41_100, **changes)) / 1e6) == millions
+def test_one_vocabulary_near_41_000_gives_every_base_sized_row_of_table_3(
+    changes, millions
+):
+    assert (
+        round(parameters(TransformerConfig.base(41_100, **changes)) / 1e6) == millions
+    )
 
 
 @pytest.mark.parametrize(("heads", "d_head"), [(1, 512), (4, 128), (16, 32), (32, 16)])
 def test_the_number_of_heads_changes_no_parameter_count(heads, d_head):
-    rows = TransformerConfig.base(heads=heads, d_k=d_head, d_v=d_head), TransformerConfig.base()
+    rows = (
+        TransformerConfig.base(heads=heads, d_k=d_head, d_v=d_head),
+        TransformerConfig.base(),
+    )
     assert parameters(rows[0]) == parameters(rows[1])
 
 
@@ -227,27 +313,51 @@ def test_no_vocabulary_fits_both_base_and_big():
 
     def vocabularies(preset, millions):
         without = parameters(preset(1)) - preset(1).d_model
-        return {v for v in range(30_000, 45_000, 10) if round((without + preset(1).d_model * v) / 1e6) == millions}
+        return {
+            v
+            for v in range(30_000, 45_000, 10)
+            if round((without + preset(1).d_model * v) / 1e6) == millions
+        }
 
-    base, big = vocabularies(TransformerConfig.base, 65), vocabularies(TransformerConfig.big, 213)
+    base, big = (
+        vocabularies(TransformerConfig.base, 65),
+        vocabularies(TransformerConfig.big, 213),
+    )
     assert base
     assert big
     assert max(big) < min(base)
 
 
 def test_counted_parts_are_all_parts():
-    model = Transformer(TransformerConfig.tiny(50, norm="pre", positions="learned", target_vocabulary=20))
-    assert sum(model.parameter_counts().values()) == sum(p.numel() for p in model.parameters())
+    model = Transformer(
+        TransformerConfig.tiny(
+            50, norm="pre", positions="learned", target_vocabulary=20
+        )
+    )
+    assert sum(model.parameter_counts().values()) == sum(
+        p.numel() for p in model.parameters()
+    )
     assert all(model.parameter_counts().values())
 
 
 @settings(max_examples=10)
-@given(st.sampled_from([{}, {"target_vocabulary": 7}, {"tied": False}, {"tied": False, "target_vocabulary": 7}]))
+@given(
+    st.sampled_from(
+        [
+            {},
+            {"target_vocabulary": 7},
+            {"tied": False},
+            {"tied": False, "target_vocabulary": 7},
+        ]
+    )
+)
 def test_tied_matrices_are_one_matrix(changes):
     model = Transformer(TransformerConfig.tiny(11, **changes))
     tied = changes.get("tied", True)
     assert (model.generator.weight is model.target_embedding.weight) == tied
-    assert (model.source_embedding is model.target_embedding) == (tied and "target_vocabulary" not in changes)
+    assert (model.source_embedding is model.target_embedding) == (
+        tied and "target_vocabulary" not in changes
+    )
     copy = Transformer(model.config)
     copy.load_state_dict(model.state_dict())
     assert (copy.generator.weight is copy.target_embedding.weight) == tied
@@ -256,12 +366,20 @@ def test_tied_matrices_are_one_matrix(changes):
 def test_presets_are_the_papers():
     assert TransformerConfig.base() == TransformerConfig()
     big = TransformerConfig.big()
-    assert (big.d_model, big.d_ff, big.heads, big.layers, big.dropout) == (1024, 4096, 16, 6, 0.3)
+    assert (big.d_model, big.d_ff, big.heads, big.layers, big.dropout) == (
+        1024,
+        4096,
+        16,
+        6,
+        0.3,
+    )
     assert TransformerConfig.big(dropout=0.1).dropout == 0.1
 
 
 def test_embeddings_and_positions_start_at_one_size():
     """Why the embeddings are scaled by √d_model: they start with variance 1/d_model, the sinusoids with 1/2."""
     model = Transformer(TransformerConfig.base(1000)).eval()
-    embedded = model.embed(torch.randint(0, 1000, (1, 100)), model.source_embedding, nn.Identity())
+    embedded = model.embed(
+        torch.randint(0, 1000, (1, 100)), model.source_embedding, nn.Identity()
+    )
     assert 0.95 < embedded.var() < 1.05

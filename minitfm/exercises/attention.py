@@ -1,20 +1,26 @@
-"""Exercises of chapter 4: the weights of attention, and scaled dot-product attention."""
+"""Exercises of chapter 4: the weights of attention, and scaled dot-product
+attention.
+"""
 
 from typing import Any
 
 import torch
 
 from minitfm import attention
-from minitfm.exercises.answer import Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 
 
 def lookups(draw: Draw, values: bool = True) -> list[Case]:
-    """Queries, keys and perhaps values: without a mask, with masks, with large scores, and in float32."""
+    """Queries, keys and perhaps values: without a mask, with masks, with large scores,
+    and in float32.
+    """
 
-    def case(note: str, mask: str = "", grad: bool = False, keys: int = 0, **options: Any) -> Case:
+    def case(
+        note: str, mask: str = "", grad: bool = False, keys: int = 0, **options: Any
+    ) -> Case:
         sizes = draw.sizes("batch query key d_k d_v")
         sizes["key"] = keys or sizes["key"]
         batch, query, key, d_k, d_v = sizes.values()
@@ -137,7 +143,10 @@ MISTAKES = (
         "softmax overflows",
         """Your own softmax overflows: exp of a score in the hundreds is infinite, and ∞/∞ is NaN. Subtract each row's
         largest score first, which changes nothing in the quotient, or call `scores.softmax(-1)`.""",
-        ("return scores.softmax(-1)", "return scores.exp() / scores.exp().sum(-1, keepdim=True)"),
+        (
+            "return scores.softmax(-1)",
+            "return scores.exp() / scores.exp().sum(-1, keepdim=True)",
+        ),
         (
             "scores.where(mask, -math.inf).softmax(-1)",
             "scores.where(mask, -math.inf).exp() / scores.where(mask, -math.inf).exp().sum(-1, keepdim=True)",
@@ -147,7 +156,10 @@ MISTAKES = (
         "gradient cut at the weights",
         """The values are right, but your weights are detached: no gradient reaches queries and keys, so they could
         never learn what to look for. Leave out `.detach()`, `.data` or `torch.no_grad()`.""",
-        ("d_k = query.shape[-1]", "d_k = query.shape[-1]; query, key = query.detach(), key.detach()"),
+        (
+            "d_k = query.shape[-1]",
+            "d_k = query.shape[-1]; query, key = query.detach(), key.detach()",
+        ),
     ),
 )
 
@@ -168,7 +180,9 @@ attention_weights = Exercise(
     words="query {query} gives key {key} the weight {got}, expected {want}",
     hints=(
         "Every query meets every key once: which matrix product has one entry for each such pair?",
-        ("`query @ key.transpose(-2, -1)` has the shape (batch, query, key). Scale it by √d_k before anything else."),
+        (
+            "`query @ key.transpose(-2, -1)` has the shape (batch, query, key). Scale it by √d_k before anything else."
+        ),
         (
             "Put −∞ where the mask is False, then `softmax(-1)`, then zeros where the mask is False: the last "
             "step only matters in a row that is all −∞."
@@ -192,7 +206,9 @@ SOURCE = """def scaled_dot_product_attention(query, key, value, mask=None):
 
 def _for_attention(patch: tuple[str, str]) -> tuple[str, str]:
     old, new = (
-        text.replace("return scores", "weights = scores").replace("return weights", "weights = weights")
+        text.replace("return scores", "weights = scores").replace(
+            "return weights", "weights = weights"
+        )
         for text in patch
     )
     return old, new
@@ -227,7 +243,10 @@ scaled_dot_product = Exercise(
         ),
     ),
     mistakes=(
-        *(mistake(one.name, one.message, *map(_for_attention, one.patches)) for one in MISTAKES),
+        *(
+            mistake(one.name, one.message, *map(_for_attention, one.patches))
+            for one in MISTAKES
+        ),
         mistake(
             "keys averaged",
             """You average the keys. A key is what a position is found by, its value what it hands over: the weights
@@ -245,7 +264,10 @@ scaled_dot_product = Exercise(
             "values summed without weights",
             """Every query gets the plain average of all values: your weights do not reach the result. Multiply the
             values by them, `weights @ value` (eq. 1).""",
-            ("weights @ value", "value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])"),
+            (
+                "weights @ value",
+                "value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])",
+            ),
         ),
     ),
     difficulty=2,

@@ -4,8 +4,8 @@ import functools
 
 import torch
 
-from minitfm.exercises.answer import Answer
-from minitfm.exercises.engine import mistake
+from minitfm.exercises.engine.answer import Answer
+from minitfm.exercises.engine.exercise import mistake
 from minitfm.transformer import Transformer, TransformerConfig
 
 
@@ -33,7 +33,9 @@ decoder = 6 * (2 * attention + feed_forward + 3 * norm)
 answer = encoder + decoder + vocabulary * d_model""",
     reference=parameters_of_base,
     hints=(
-        ("Count one attention layer, one feed-forward network, one norm, one embedding; then how often each occurs."),
+        (
+            "Count one attention layer, one feed-forward network, one norm, one embedding; then how often each occurs."
+        ),
         (
             "Attention: four matrices d_model × d_model, whatever the number of heads. An encoder layer has one "
             "attention and two norms, a decoder layer two and three."
@@ -132,13 +134,21 @@ cross_shape = Answer(
             "You exchanged queries and keys: the target asks, the source is asked.",
             wrong=(32, 8, 20, 15),
         ),
-        mistake("heads missing", "The heads are missing: each has weights of its own.", wrong=(32, 15, 20)),
+        mistake(
+            "heads missing",
+            "The heads are missing: each has weights of its own.",
+            wrong=(32, 15, 20),
+        ),
         mistake(
             "heads last",
             "The heads stand second here, so that attention works on the last two axes.",
             wrong=(32, 15, 20, 8),
         ),
-        mistake("heads before the batch", "The batch comes first, then the heads.", wrong=(8, 32, 15, 20)),
+        mistake(
+            "heads before the batch",
+            "The batch comes first, then the heads.",
+            wrong=(8, 32, 15, 20),
+        ),
         mistake(
             "self-attention of the target",
             "That is the decoder's self-attention, target by target.",
@@ -159,7 +169,11 @@ cross_shape = Answer(
             "Those are the queries, (batch, heads, target, d_k); the weights have a key on the last axis.",
             wrong=(32, 8, 15, 64),
         ),
-        mistake("batch missing", "The batch is missing: every sentence has weights of its own.", wrong=(8, 15, 20)),
+        mistake(
+            "batch missing",
+            "The batch is missing: every sentence has weights of its own.",
+            wrong=(8, 15, 20),
+        ),
     ),
     difficulty=1,
     minutes=3,

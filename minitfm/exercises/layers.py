@@ -1,23 +1,33 @@
-"""Exercises of chapter 8: feed-forward network, layer normalization, residual connections."""
+"""Exercises of chapter 8: feed-forward network, layer normalization, residual
+connections.
+"""
 
 from typing import Any
 
 import torch
 
 from minitfm import layers
-from minitfm.exercises.answer import Answer, Chapter, choices
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.answer import Answer, Chapter, choices
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 
 
 def _wide(draw: Draw) -> list[Case]:
     cases = []
-    for dtype, grad in ((torch.float64, False), (torch.float64, True), (torch.float32, False)):
+    for dtype, grad in (
+        (torch.float64, False),
+        (torch.float64, True),
+        (torch.float32, False),
+    ):
         sizes = draw.sizes("batch token d_model d_ff")
         x = draw.normal(*list(sizes.values())[:3], dtype=dtype)
-        cases.append(Case((x,), (sizes["d_model"], sizes["d_ff"]), sizes=sizes, grad=grad))
-    cases.append(Case((draw.normal(4, 3),), (3, 5), note="with a single axis before d_model"))
+        cases.append(
+            Case((x,), (sizes["d_model"], sizes["d_ff"]), sizes=sizes, grad=grad)
+        )
+    cases.append(
+        Case((draw.normal(4, 3),), (3, 5), note="with a single axis before d_model")
+    )
     return cases
 
 
@@ -66,7 +76,10 @@ feed_forward = Exercise(
         mistake(
             "ReLU twice",
             """You apply the ReLU after both layers. Eq. 2 has one, inside: what leaves the layer may be negative.""",
-            ("self.outer(self.inner(x).relu())", "self.outer(self.inner(x).relu()).relu()"),
+            (
+                "self.outer(self.inner(x).relu())",
+                "self.outer(self.inner(x).relu()).relu()",
+            ),
         ),
         mistake(
             "residual inside",
@@ -75,7 +88,9 @@ feed_forward = Exercise(
             ("return self.outer(", "return x + self.outer("),
         ),
         mistake(
-            "sigmoid", """You squash with a sigmoid; eq. 2 cuts with max(0, ·), the ReLU.""", (".relu()", ".sigmoid()")
+            "sigmoid",
+            """You squash with a sigmoid; eq. 2 cuts with max(0, ·), the ReLU.""",
+            (".relu()", ".sigmoid()"),
         ),
         mistake(
             "tanh",
@@ -91,7 +106,10 @@ feed_forward = Exercise(
             "biases left out",
             """Your maps have no bias. Eq. 2 has both, b1 and b2: call the layers, `self.inner(x)`, instead of
             multiplying by their weights.""",
-            ("self.outer(self.inner(x).relu())", "F.linear(F.linear(x, self.inner.weight).relu(), self.outer.weight)"),
+            (
+                "self.outer(self.inner(x).relu())",
+                "F.linear(F.linear(x, self.inner.weight).relu(), self.outer.weight)",
+            ),
         ),
     ),
     difficulty=1,
@@ -100,12 +118,22 @@ feed_forward = Exercise(
 
 
 def _vectors(draw: Draw) -> list[Case]:
-    def case(note: str, grad: bool = False, eps: float | None = None, spread: float = 1.0, **options: Any) -> Case:
+    def case(
+        note: str,
+        grad: bool = False,
+        eps: float | None = None,
+        spread: float = 1.0,
+        **options: Any,
+    ) -> Case:
         sizes = draw.sizes("batch token d_model")
         d_model = sizes["d_model"]
-        x = draw.normal(*sizes.values(), spread=spread, **options) + draw.normal(1, 1, 1, **options)
+        x = draw.normal(*sizes.values(), spread=spread, **options) + draw.normal(
+            1, 1, 1, **options
+        )
         args = (x, draw.normal(d_model, **options), draw.normal(d_model, **options))
-        return Case(args if eps is None else (*args, eps), note=note, sizes=sizes, grad=grad)
+        return Case(
+            args if eps is None else (*args, eps), note=note, sizes=sizes, grad=grad
+        )
 
     constant = case("with a vector whose numbers are all equal")
     constant.args[0][0, 0] = 3.0
@@ -115,8 +143,14 @@ def _vectors(draw: Draw) -> list[Case]:
         case("with vectors that hardly vary", spread=3e-3),
         constant,
         case("with large numbers", spread=1e3),
-        Case((draw.normal(4, 3), draw.normal(3), draw.normal(3)), note="with a single axis before d_model"),
-        Case((draw.normal(2, 2, 3, 4), draw.normal(4), draw.normal(4)), note="with three axes before d_model"),
+        Case(
+            (draw.normal(4, 3), draw.normal(3), draw.normal(3)),
+            note="with a single axis before d_model",
+        ),
+        Case(
+            (draw.normal(2, 2, 3, 4), draw.normal(4), draw.normal(4)),
+            note="with three axes before d_model",
+        ),
         case("in float32", dtype=torch.float32),
         case("gradients", grad=True, eps=0.1),
     ]
@@ -231,7 +265,10 @@ layer_norm = Exercise(
             "statistics detached",
             """The values are right, the gradient is not: you detach mean and variance. The backward pass goes through
             them, too; that is what keeps it from changing a vector's length in vain.""",
-            ("(x - mean) / torch.sqrt(variance + eps)", "(x - mean.detach()) / torch.sqrt(variance.detach() + eps)"),
+            (
+                "(x - mean) / torch.sqrt(variance + eps)",
+                "(x - mean.detach()) / torch.sqrt(variance.detach() + eps)",
+            ),
         ),
     ),
     difficulty=2,
@@ -240,7 +277,13 @@ layer_norm = Exercise(
 
 
 def _sublayers(draw: Draw) -> list[Case]:
-    def case(note: str, norm: str, train: bool = False, grad: bool = False, dtype: torch.dtype = torch.float64) -> Case:
+    def case(
+        note: str,
+        norm: str,
+        train: bool = False,
+        grad: bool = False,
+        dtype: torch.dtype = torch.float64,
+    ) -> Case:
         sizes = draw.sizes("batch token d_model")
         x = draw.normal(*sizes.values(), dtype=dtype)
         weight = draw.normal(sizes["d_model"], sizes["d_model"], dtype=dtype)
@@ -259,7 +302,9 @@ def _sublayers(draw: Draw) -> list[Case]:
 
 
 class Sublayer:
-    """Some function of every token's vector, with an offset, so that nothing cancels."""
+    """Some function of every token's vector, with an offset, so that nothing
+    cancels.
+    """
 
     def __init__(self, weight: torch.Tensor) -> None:
         """Remember the weight."""
@@ -271,7 +316,9 @@ class Sublayer:
 
 
 class ResidualReference(layers.Residual):
-    """The package's `Residual` with the arguments of the stub, which takes them by place."""
+    """The package's `Residual` with the arguments of the stub, which takes them by
+    place.
+    """
 
     def __init__(self, d_model: int, placement: layers.Norm, dropout: float) -> None:
         """Make it."""
@@ -323,7 +370,10 @@ residual = Exercise(
             "norm on the sublayer alone",
             """In post-norm you normalize the sublayer's output and then add x. The paper normalizes the **sum**:
             LayerNorm(x + Sublayer(x)) (section 3.1).""",
-            ("self.norm(x + self.dropout(sublayer(x)))", "x + self.norm(self.dropout(sublayer(x)))"),
+            (
+                "self.norm(x + self.dropout(sublayer(x)))",
+                "x + self.norm(self.dropout(sublayer(x)))",
+            ),
         ),
         mistake(
             "always post-norm",
@@ -354,14 +404,23 @@ residual = Exercise(
             "dropout on the sum",
             """Your dropout acts on the sum, so it also drops the straight path. Section 5.4: on the output of each
             sublayer, before it is added.""",
-            ("x + self.dropout(sublayer(self.norm(x)))", "self.dropout(x + sublayer(self.norm(x)))"),
-            ("self.norm(x + self.dropout(sublayer(x)))", "self.norm(self.dropout(x + sublayer(x)))"),
+            (
+                "x + self.dropout(sublayer(self.norm(x)))",
+                "self.dropout(x + sublayer(self.norm(x)))",
+            ),
+            (
+                "self.norm(x + self.dropout(sublayer(x)))",
+                "self.norm(self.dropout(x + sublayer(x)))",
+            ),
         ),
         mistake(
             "dropout after the norm",
             """In post-norm your dropout comes last, after the norm. Section 5.4: on the output of each sublayer,
             before it is added and normalized.""",
-            ("self.norm(x + self.dropout(sublayer(x)))", "self.dropout(self.norm(x + sublayer(x)))"),
+            (
+                "self.norm(x + self.dropout(sublayer(x)))",
+                "self.dropout(self.norm(x + sublayer(x)))",
+            ),
         ),
         mistake(
             "no dropout",
@@ -380,7 +439,10 @@ residual = Exercise(
             "norm twice",
             """In post-norm you normalize twice, before the sublayer and after the sum. The paper has only the second:
             LayerNorm(x + Sublayer(x)).""",
-            ("self.norm(x + self.dropout(sublayer(x)))", "self.norm(x + self.dropout(sublayer(self.norm(x))))"),
+            (
+                "self.norm(x + self.dropout(sublayer(x)))",
+                "self.norm(x + self.dropout(sublayer(self.norm(x))))",
+            ),
         ),
         mistake(
             "residual detached",
@@ -418,17 +480,35 @@ placement = Answer(
     ),
     mistakes=(
         mistake(
-            "A", "A normalizes the sublayer's output and adds x after it; the paper normalizes the sum.", wrong="A"
+            "A",
+            "A normalizes the sublayer's output and adds x after it; the paper normalizes the sum.",
+            wrong="A",
         ),
         mistake(
-            "C", "C is pre-norm: what most later models do, and the paper's later code, but not its text.", wrong="C"
+            "C",
+            "C is pre-norm: what most later models do, and the paper's later code, but not its text.",
+            wrong="C",
         ),
-        mistake("D", "D drops after the norm; section 5.4 drops before the addition.", wrong="D"),
         mistake(
-            "E", "E drops from the sum, the straight path included; dropout acts on the sublayer's output.", wrong="E"
+            "D",
+            "D drops after the norm; section 5.4 drops before the addition.",
+            wrong="D",
         ),
-        mistake("F", "F is pre-norm with the residual around the norm: x itself never gets past.", wrong="F"),
-        mistake("G", "G has no residual connection: x does not get past the sublayer.", wrong="G"),
+        mistake(
+            "E",
+            "E drops from the sum, the straight path included; dropout acts on the sublayer's output.",
+            wrong="E",
+        ),
+        mistake(
+            "F",
+            "F is pre-norm with the residual around the norm: x itself never gets past.",
+            wrong="F",
+        ),
+        mistake(
+            "G",
+            "G has no residual connection: x does not get past the sublayer.",
+            wrong="G",
+        ),
     ),
     difficulty=1,
     minutes=3,

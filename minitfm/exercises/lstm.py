@@ -1,4 +1,6 @@
-"""Exercises of chapter 2: the gates of the LSTM and the GRU, their sizes, and padding."""
+"""Exercises of chapter 2: the gates of the LSTM and the GRU, their sizes, and
+padding.
+"""
 
 from typing import Any
 
@@ -7,18 +9,26 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from minitfm.exercises.answer import Answer, Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.plug import plugged as plugged
-from minitfm.exercises.rnn import TAKE_THE_SIZES, THE_STEP_AGAIN, StepInside, networks, weights_of
-from minitfm.exercises.several import Several
+from minitfm.exercises.engine.answer import Answer, Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.plug import plugged as plugged
+from minitfm.exercises.engine.several import Several
+from minitfm.exercises.rnn import (
+    TAKE_THE_SIZES,
+    THE_STEP_AGAIN,
+    StepInside,
+    networks,
+    weights_of,
+)
 from minitfm.exercises.stack import filled
 from minitfm.lstm import LSTM, GRUCell, LSTMCell, forget_bias_
 
 
 def steps_to_half(bias: float = 3.0) -> int:
-    """Let the package's cell forget, with all weights 0, until less than half is left."""
+    """Let the package's cell forget, with all weights 0, until less than half is
+    left.
+    """
     cell = LSTMCell(1, 1).double()
     with torch.no_grad():
         for parameter in cell.parameters():
@@ -111,7 +121,9 @@ lstm_parameters = Answer(
     source="""d_input, d_hidden = 32, 64
 weighted_sum = d_hidden * d_input + d_hidden + d_hidden * d_hidden
 answer = 4 * weighted_sum  # input gate, forget gate, candidate, output gate""",
-    reference=lambda: sum(parameter.numel() for parameter in LSTMCell(D, H).parameters()),
+    reference=lambda: sum(
+        parameter.numel() for parameter in LSTMCell(D, H).parameters()
+    ),
     hints=(
         "How many numbers has one weighted sum, and how many weighted sums has the cell?",
         "One sum: W is 64 × 32, b has 64, U is 64 × 64. That is the whole of chapter 1's cell.",
@@ -188,8 +200,13 @@ def _steps(draw: Draw, sums: int, memory: bool) -> list[Case]:
     def case(note: str, grad: bool = False, **options: Any) -> Case:
         sizes = draw.sizes("batch d_input d_hidden")
         batch, d_input, d_hidden = sizes.values()
-        state = tuple(draw.normal(batch, d_hidden, **options) for _ in range(1 + memory))
-        x, weights = draw.normal(batch, d_input, **options), weights_of(draw, sums, d_input, d_hidden, **options)
+        state = tuple(
+            draw.normal(batch, d_hidden, **options) for _ in range(1 + memory)
+        )
+        x, weights = (
+            draw.normal(batch, d_input, **options),
+            weights_of(draw, sums, d_input, d_hidden, **options),
+        )
         second_bias = () if memory else (draw.normal(d_hidden, **options),)
         return Case((x, *state, *weights, *second_bias), (), note, sizes, grad)
 
@@ -202,9 +219,13 @@ def _steps(draw: Draw, sums: int, memory: bool) -> list[Case]:
     ]
 
 
-def lstm_step_of_the_package(x: Tensor, h: Tensor, c: Tensor, w: Tensor, b: Tensor, u: Tensor) -> tuple[Tensor, Tensor]:
+def lstm_step_of_the_package(
+    x: Tensor, h: Tensor, c: Tensor, w: Tensor, b: Tensor, u: Tensor
+) -> tuple[Tensor, Tensor]:
     """The package's `LSTMCell` with these weights."""
-    h, c = LSTMCell(x.shape[1], h.shape[1]).step(F.linear(x, w, b), F.linear(h, u), (h, c))
+    h, c = LSTMCell(x.shape[1], h.shape[1]).step(
+        F.linear(x, w, b), F.linear(h, u), (h, c)
+    )
     return h, c
 
 
@@ -242,25 +263,37 @@ lstm_step = Several(
             "input and forget gate exchanged",
             """You exchanged input and forget gate: the rows come in the order input, forget, candidate, output, and
             your first quarter forgets. Another order is another network once weights are copied.""",
-            ("input, forget, candidate, output =", "forget, input, candidate, output ="),
+            (
+                "input, forget, candidate, output =",
+                "forget, input, candidate, output =",
+            ),
         ),
         mistake(
             "candidate last",
             """You take the last quarter for the candidate and the third for the output gate. The order is input,
             forget, **candidate, output**.""",
-            ("input, forget, candidate, output =", "input, forget, output, candidate ="),
+            (
+                "input, forget, candidate, output =",
+                "input, forget, output, candidate =",
+            ),
         ),
         mistake(
             "candidate second",
             """You take the second quarter for the candidate, and the third for the forget gate. The order is input,
             **forget, candidate**, output.""",
-            ("input, forget, candidate, output =", "input, candidate, forget, output ="),
+            (
+                "input, forget, candidate, output =",
+                "input, candidate, forget, output =",
+            ),
         ),
         mistake(
             "forget gate, input gate, output gate, candidate",
             """Your quarters are forget, input, output, candidate. Here the order is input, forget, candidate,
             output.""",
-            ("input, forget, candidate, output =", "forget, input, output, candidate ="),
+            (
+                "input, forget, candidate, output =",
+                "forget, input, output, candidate =",
+            ),
         ),
         mistake(
             "gates interleaved",
@@ -392,17 +425,29 @@ lstm_step = Several(
 )
 
 
-def named(sums: tuple[str, ...], w: Tensor, b: Tensor, u: Tensor, prefix: str = "") -> dict[str, Tensor]:
+def named(
+    sums: tuple[str, ...], w: Tensor, b: Tensor, u: Tensor, prefix: str = ""
+) -> dict[str, Tensor]:
     """Cut W, b and U into those of a cell's sums, by the names of its parameters."""
     sides = {"from_input.weight": w, "from_input.bias": b, "from_state.weight": u}
     parts = {side: matrix.split(u.shape[1]) for side, matrix in sides.items()}
-    return {f"{prefix}{name}.{side}": part for side in parts for name, part in zip(sums, parts[side])}
+    return {
+        f"{prefix}{name}.{side}": part
+        for side in parts
+        for name, part in zip(sums, parts[side])
+    }
 
 
-def gru_step_of_the_package(x: Tensor, h: Tensor, w: Tensor, b: Tensor, u: Tensor, b_candidate: Tensor) -> Tensor:
+def gru_step_of_the_package(
+    x: Tensor, h: Tensor, w: Tensor, b: Tensor, u: Tensor, b_candidate: Tensor
+) -> Tensor:
     """The package's `GRUCell` with these weights."""
     weights = named(("reset", "update", "candidate"), w, b, u)
-    return functional_call(GRUCell(x.shape[1], h.shape[1]), {**weights, "candidate_bias": b_candidate}, (x, h))
+    return functional_call(
+        GRUCell(x.shape[1], h.shape[1]),
+        {**weights, "candidate_bias": b_candidate},
+        (x, h),
+    )
 
 
 gru_step = Exercise(
@@ -442,7 +487,10 @@ gru_step = Exercise(
             """You exchanged z and 1 − z: your z says how much is **new**. Here it says how much of the old state
             stays, z ⊙ h + (1 − z) ⊙ n, as in Cho et al. (2014) and `torch.nn.GRU`. Other papers have it your
             way, so mind it when you copy weights.""",
-            ("update * h + (1 - update) * candidate", "(1 - update) * h + update * candidate"),
+            (
+                "update * h + (1 - update) * candidate",
+                "(1 - update) * h + update * candidate",
+            ),
         ),
         mistake(
             "reset before the product",
@@ -457,13 +505,19 @@ gru_step = Exercise(
         mistake(
             "reset on the product alone",
             """Your r does not reach b': it is r ⊙ **(**U h + b'**)**. That is why b' is not the same as b.""",
-            ("reset * (candidate_h + b_candidate)", "reset * candidate_h + b_candidate"),
+            (
+                "reset * (candidate_h + b_candidate)",
+                "reset * candidate_h + b_candidate",
+            ),
         ),
         mistake(
             "reset on the whole sum",
             """Your r scales the input's side, too. It decides how much of the **old state** comes into the
             candidate: W x + b stays outside.""",
-            ("candidate_x + reset * (candidate_h + b_candidate)", "reset * (candidate_x + candidate_h + b_candidate)"),
+            (
+                "candidate_x + reset * (candidate_h + b_candidate)",
+                "reset * (candidate_x + candidate_h + b_candidate)",
+            ),
         ),
         mistake(
             "reset ignored",
@@ -530,7 +584,10 @@ gru_step = Exercise(
             "reset gate for the mixture",
             """You mix with the reset gate. It acts inside the candidate; old and new are mixed by the **update**
             gate z.""",
-            ("update * h + (1 - update) * candidate", "reset * h + (1 - reset) * candidate"),
+            (
+                "update * h + (1 - update) * candidate",
+                "reset * h + (1 - reset) * candidate",
+            ),
         ),
         mistake(
             "not transposed",
@@ -563,7 +620,9 @@ gru_step = Exercise(
 
 
 with torch.device("meta"):
-    EQUATIONS = LSTMCell(1, 1)  # without numbers: drawing some would change what a notebook draws after its import
+    EQUATIONS = LSTMCell(
+        1, 1
+    )  # without numbers: drawing some would change what a notebook draws after its import
 
 
 class Step(nn.Module):
@@ -582,14 +641,26 @@ class Step(nn.Module):
 
 
 def _padded(draw: Draw) -> list[Case]:
-    def case(note: str, grad: bool = False, where: str = "end", dtype: torch.dtype = torch.float64) -> Case:
+    def case(
+        note: str,
+        grad: bool = False,
+        where: str = "end",
+        dtype: torch.dtype = torch.float64,
+    ) -> Case:
         sizes = draw.sizes("batch token d_input d_hidden")
         sizes["token"] += 1
         batch, token, d_input, d_hidden = sizes.values()
         step = filled(draw, Step(d_input, d_hidden), 0.7).to(dtype)
-        x, h, c = (draw.normal(batch, *rest, dtype=dtype) for rest in ((token, d_input), (d_hidden,), (d_hidden,)))
-        mask = (draw.tokens(batch, token) != 0).roll(-1, 0)  # the first sequence has padding
-        mask = {"end": mask, "front": mask.flip(1), "nowhere": torch.ones_like(mask)}[where]
+        x, h, c = (
+            draw.normal(batch, *rest, dtype=dtype)
+            for rest in ((token, d_input), (d_hidden,), (d_hidden,))
+        )
+        mask = (draw.tokens(batch, token) != 0).roll(
+            -1, 0
+        )  # the first sequence has padding
+        mask = {"end": mask, "front": mask.flip(1), "nowhere": torch.ones_like(mask)}[
+            where
+        ]
         return Case((step, x, h, c, mask), (), note, sizes, grad)
 
     return [
@@ -601,9 +672,13 @@ def _padded(draw: Draw) -> list[Case]:
     ]
 
 
-def network_of_the_package(step: Step, x: Tensor, h: Tensor, c: Tensor, mask: Tensor) -> tuple[Tensor, ...]:
+def network_of_the_package(
+    step: Step, x: Tensor, h: Tensor, c: Tensor, mask: Tensor
+) -> tuple[Tensor, ...]:
     """The package's `LSTM` with the step's weights."""
-    weights = named(("input", "forget", "candidate", "output"), step.w, step.b, step.u, "cells.0.")
+    weights = named(
+        ("input", "forget", "candidate", "output"), step.w, step.b, step.u, "cells.0."
+    )
     call = (x, mask, (h.unsqueeze(1), c.unsqueeze(1)))
     output, state = functional_call(LSTM(x.shape[2], h.shape[1]), weights, call)
     return output, *(part.squeeze(1) for part in state)
@@ -633,7 +708,11 @@ lstm = Several(
         outputs.append(torch.where(real, h, 0.0))
     return torch.stack(outputs, dim=1), h, c""",
     cases=_padded,
-    results=(("output", ("batch", "token", "d_hidden")), ("h", ("batch", "d_hidden")), ("c", ("batch", "d_hidden"))),
+    results=(
+        ("output", ("batch", "token", "d_hidden")),
+        ("h", ("batch", "d_hidden")),
+        ("c", ("batch", "d_hidden")),
+    ),
     hints=(
         (
             "All sequences of a batch step together, also those that have ended. What must happen to the new "
@@ -703,7 +782,10 @@ lstm = Several(
             "stops at the first padding",
             """Your loop stops when the shortest sequence ends. The others go on: step to the end, and keep the
             state of those that have ended.""",
-            ("        new_h, new_c", "        if not real.all():\n            break\n        new_h, new_c"),
+            (
+                "        new_h, new_c",
+                "        if not real.all():\n            break\n        new_h, new_c",
+            ),
             raises=True,
         ),
         mistake(
@@ -750,7 +832,10 @@ lstm = Several(
             "output from the first state",
             """Your output has the state **before** each token. Append after the step.""",
             ("        outputs.append(torch.where(real, h, 0.0))\n", ""),
-            ("        new_h, new_c", "        outputs.append(torch.where(real, h, 0.0))\n        new_h, new_c"),
+            (
+                "        new_h, new_c",
+                "        outputs.append(torch.where(real, h, 0.0))\n        new_h, new_c",
+            ),
         ),
         mistake(
             "tokens by sequences",
@@ -807,5 +892,8 @@ lstm_inside = StepInside(
     minutes=15,
 )
 
-_chapter = Chapter("Chapter 2, LSTM and GRU", [half_life, lstm_parameters, lstm_step, gru_step, lstm, lstm_inside])
+_chapter = Chapter(
+    "Chapter 2, LSTM and GRU",
+    [half_life, lstm_parameters, lstm_step, gru_step, lstm, lstm_inside],
+)
 progress = _chapter.progress

@@ -6,30 +6,61 @@ import torch
 
 from minitfm import multihead
 from minitfm.attention import scaled_dot_product_attention
-from minitfm.exercises.answer import Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 
 
 def _whole(draw: Draw) -> list[Case]:
     cases = []
-    for dtype, grad in ((torch.float64, False), (torch.float64, True), (torch.float32, False)):
+    for dtype, grad in (
+        (torch.float64, False),
+        (torch.float64, True),
+        (torch.float32, False),
+    ):
         sizes = draw.sizes("batch token heads d_head")
-        x = draw.normal(sizes["batch"], sizes["token"], sizes["heads"] * sizes["d_head"], dtype=dtype)
+        x = draw.normal(
+            sizes["batch"],
+            sizes["token"],
+            sizes["heads"] * sizes["d_head"],
+            dtype=dtype,
+        )
         cases.append(Case((x, sizes["heads"]), sizes=sizes, grad=grad))
     x = draw.normal(2, 3, 8)
-    cases.append(Case((x, 1), note="with one head", sizes={"batch": 2, "token": 3, "heads": 1, "d_head": 8}))
-    cases.append(Case((draw.normal(4, 3, 6).transpose(0, 1), 2), note="with a tensor that is a view"))
+    cases.append(
+        Case(
+            (x, 1),
+            note="with one head",
+            sizes={"batch": 2, "token": 3, "heads": 1, "d_head": 8},
+        )
+    )
+    cases.append(
+        Case(
+            (draw.normal(4, 3, 6).transpose(0, 1), 2),
+            note="with a tensor that is a view",
+        )
+    )
     return cases
 
 
 def _parts(draw: Draw) -> list[Case]:
     cases = []
-    for dtype, grad in ((torch.float64, False), (torch.float64, True), (torch.float32, False)):
+    for dtype, grad in (
+        (torch.float64, False),
+        (torch.float64, True),
+        (torch.float32, False),
+    ):
         sizes = draw.sizes("batch heads token d_head")
-        cases.append(Case((draw.normal(*sizes.values(), dtype=dtype),), sizes=sizes, grad=grad))
-    cases.append(Case((draw.normal(2, 3, 4, 5).transpose(1, 2),), note="with a tensor that is a view"))
+        cases.append(
+            Case((draw.normal(*sizes.values(), dtype=dtype),), sizes=sizes, grad=grad)
+        )
+    cases.append(
+        Case(
+            (draw.normal(2, 3, 4, 5).transpose(1, 2),),
+            note="with a tensor that is a view",
+        )
+    )
     return cases
 
 
@@ -85,7 +116,10 @@ split_heads = Exercise(
             "head size for head count",
             """You exchanged the number of heads and their width: `heads` is how many there are, d_heads // heads
             how wide each is (section 3.2.2: d_k = d_model/h).""",
-            ("x.view(batch, token, heads, d_heads // heads)", "x.reshape(batch, token, d_heads // heads, heads)"),
+            (
+                "x.view(batch, token, heads, d_heads // heads)",
+                "x.reshape(batch, token, d_heads // heads, heads)",
+            ),
         ),
         mistake(
             "token and width exchanged",
@@ -174,7 +208,10 @@ merge_heads = Exercise(
             "tokens merged",
             """You lay the **tokens** of a head side by side. Each token must get the results of all heads: bring
             token before heads, then merge heads and d_head.""",
-            ("x.transpose(1, 2).reshape(batch, token, heads * d_head)", "x.reshape(batch, heads, token * d_head)"),
+            (
+                "x.transpose(1, 2).reshape(batch, token, heads * d_head)",
+                "x.reshape(batch, heads, token * d_head)",
+            ),
         ),
     ),
     difficulty=2,
@@ -201,14 +238,26 @@ SOURCE = """class MultiHeadAttention(nn.Module):
 
 
 def _attention(draw: Draw) -> list[Case]:
-    def case(note: str, mask: str = "", grad: bool = False, dtype: torch.dtype = torch.float64, **same: Any) -> Case:
+    def case(
+        note: str,
+        mask: str = "",
+        grad: bool = False,
+        dtype: torch.dtype = torch.float64,
+        **same: Any,
+    ) -> Case:
         sizes = draw.sizes("batch heads d_head query key")
         sizes.update(same)
-        batch, heads, d_head, query, key = (sizes[name] for name in ("batch", "heads", "d_head", "query", "key"))
+        batch, heads, d_head, query, key = (
+            sizes[name] for name in ("batch", "heads", "d_head", "query", "key")
+        )
         d_model = heads * d_head
-        args: tuple[Any, ...] = tuple(draw.normal(batch, n, d_model, dtype=dtype) for n in (query, key, key))
+        args: tuple[Any, ...] = tuple(
+            draw.normal(batch, n, d_model, dtype=dtype) for n in (query, key, key)
+        )
         if mask:
-            shape = {"padding": (batch, 1, key), "causal": (1, query, key)}.get(mask, (batch, query, key))
+            shape = {"padding": (batch, 1, key), "causal": (1, query, key)}.get(
+                mask, (batch, query, key)
+            )
             args += (draw.mask(*shape, empty=mask == "empty"),)
         return Case(args, (d_model, heads), note, {**sizes, "d_model": d_model}, grad)
 
@@ -232,7 +281,8 @@ multi_head = Exercise(
     "(section 3.2.2). The mask is (batch, query, key), or has 1 where it broadcasts, and holds for every "
     "head. Leave `__init__` as it is; `split_heads`, `merge_heads` and `scaled_dot_product_attention` are"
     " yours to use.",
-    stub=STUB + '        """(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)"""\n'
+    stub=STUB
+    + '        """(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)"""\n'
     "        raise NotImplementedError\n",
     reference=multihead.MultiHeadAttention,
     source=SOURCE,
@@ -267,9 +317,18 @@ multi_head = Exercise(
             """Your heads are scrambled: a plain `view` to (batch, heads, token, d_head) gives each head some of the
             **tokens** instead of a slice of every token's vector. Cut the last axis, then `transpose(1, 2)`
             (Figure 2).""",
-            ("split_heads(self.query(query), self.heads)", "cut(self.query(query), self.heads)"),
-            ("split_heads(self.key(key), self.heads)", "cut(self.key(key), self.heads)"),
-            ("split_heads(self.value(value), self.heads)", "cut(self.value(value), self.heads)"),
+            (
+                "split_heads(self.query(query), self.heads)",
+                "cut(self.query(query), self.heads)",
+            ),
+            (
+                "split_heads(self.key(key), self.heads)",
+                "cut(self.key(key), self.heads)",
+            ),
+            (
+                "split_heads(self.value(value), self.heads)",
+                "cut(self.value(value), self.heads)",
+            ),
             (
                 "class MultiHead",
                 "def cut(x, heads):\n    return x.reshape(len(x), heads, x.shape[1], -1)\n\n\nclass MultiHead",
@@ -294,13 +353,19 @@ multi_head = Exercise(
             "heads averaged",
             """Your heads are averaged, and the average repeated. Concatenate them instead, `merge_heads`: only side
             by side can W^O weigh what each head found (section 3.2.2).""",
-            ("merge_heads(result)", "merge_heads(result.mean(1, keepdim=True).expand_as(result))"),
+            (
+                "merge_heads(result)",
+                "merge_heads(result.mean(1, keepdim=True).expand_as(result))",
+            ),
         ),
         mistake(
             "heads summed",
             """Your heads are added up, and the sum repeated. Concatenate them instead, `merge_heads`: only side by
             side can W^O weigh what each head found (section 3.2.2).""",
-            ("merge_heads(result)", "merge_heads(result.sum(1, keepdim=True).expand_as(result))"),
+            (
+                "merge_heads(result)",
+                "merge_heads(result.sum(1, keepdim=True).expand_as(result))",
+            ),
         ),
         mistake(
             "mask not over the heads",
@@ -319,9 +384,15 @@ multi_head = Exercise(
             "one head",
             """You attend once over the whole width: the heads are never split, so there is one weighting where the
             paper has h (section 3.2.2). Cut queries, keys and values with `split_heads`.""",
-            ("split_heads(self.query(query), self.heads)", "split_heads(self.query(query), 1)"),
+            (
+                "split_heads(self.query(query), self.heads)",
+                "split_heads(self.query(query), 1)",
+            ),
             ("split_heads(self.key(key), self.heads)", "split_heads(self.key(key), 1)"),
-            ("split_heads(self.value(value), self.heads)", "split_heads(self.value(value), 1)"),
+            (
+                "split_heads(self.value(value), self.heads)",
+                "split_heads(self.value(value), 1)",
+            ),
         ),
         mistake(
             "keys from the query",
@@ -355,5 +426,7 @@ multi_head = Exercise(
     minutes=20,
 )
 
-_chapter = Chapter("Chapter 6, multi-head attention", [split_heads, merge_heads, multi_head])
+_chapter = Chapter(
+    "Chapter 6, multi-head attention", [split_heads, merge_heads, multi_head]
+)
 progress = _chapter.progress

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor
 
 from minitfm import positional
-from minitfm.exercises.answer import Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 
 
 def _tables(draw: Draw) -> list[Case]:
@@ -20,7 +20,9 @@ def _tables(draw: Draw) -> list[Case]:
         Case((9, 6), note="with the default base", sizes={"length": 9, "d_model": 6}),
         Case((5, 8, 101.0), note="with base = 101", sizes={"length": 5, "d_model": 8}),
         Case((1, 4), note="with one position", sizes={"length": 1, "d_model": 4}),
-        Case((6000, 4), note="with 6000 positions", sizes={"length": 6000, "d_model": 4}),
+        Case(
+            (6000, 4), note="with 6000 positions", sizes={"length": 6000, "d_model": 4}
+        ),
     ]
 
 
@@ -70,7 +72,10 @@ sinusoids = Exercise(
             "exponent i instead of 2i",
             """Your exponent is i/d_model; section 3.5 has 2i/d_model: the wavelengths should reach nearly base·2π,
             yours stop at its root.""",
-            ("torch.arange(0, d_model, 2, dtype=torch.float64)", "torch.arange(d_model // 2, dtype=torch.float64)"),
+            (
+                "torch.arange(0, d_model, 2, dtype=torch.float64)",
+                "torch.arange(d_model // 2, dtype=torch.float64)",
+            ),
         ),
         mistake(
             "exponent 2i for column 2i",
@@ -90,7 +95,10 @@ sinusoids = Exercise(
         mistake(
             "counted from 1",
             """You count the positions from 1. The first row is position 0: sines 0, cosines 1.""",
-            ("torch.arange(length, dtype=torch.float64)", "torch.arange(1, length + 1, dtype=torch.float64)"),
+            (
+                "torch.arange(length, dtype=torch.float64)",
+                "torch.arange(1, length + 1, dtype=torch.float64)",
+            ),
         ),
         mistake(
             "sine and cosine exchanged",
@@ -137,7 +145,10 @@ sinusoids = Exercise(
             "π inside",
             """You multiply the angle by 2π. The formula has none: pos/base^(2i/d_model) are radians, so the shortest
             wavelength is 2π positions (section 3.5).""",
-            ("angle = position * frequency", "angle = 2 * math.pi * position * frequency"),
+            (
+                "angle = position * frequency",
+                "angle = 2 * math.pi * position * frequency",
+            ),
         ),
     ),
     difficulty=3,
@@ -156,11 +167,24 @@ def rotary_reference(x: Tensor, start: int = 0) -> Tensor:
 
 
 def _vectors(draw: Draw, heads: bool) -> list[Case]:
-    def case(note: str, start: int | None = None, grad: bool = False, device: str = "cpu", **options: Any) -> Case:
+    def case(
+        note: str,
+        start: int | None = None,
+        grad: bool = False,
+        device: str = "cpu",
+        **options: Any,
+    ) -> Case:
         sizes = draw.sizes("batch heads token pairs" if heads else "batch token pairs")
         sizes["d_k" if heads else "d_model"] = 2 * sizes.pop("pairs")
         args: tuple[Any, ...] = (draw.normal(*sizes.values(), **options),)
-        return Case(args if start is None else (*args, start), (), note, sizes, grad, device=device)
+        return Case(
+            args if start is None else (*args, start),
+            (),
+            note,
+            sizes,
+            grad,
+            device=device,
+        )
 
     return [
         case("from position 0"),
@@ -205,7 +229,10 @@ add_positions = Exercise(
         mistake(
             "counted from 1",
             """Your first token gets the row of position 1 when `start` is 0: an off-by-one in the slice.""",
-            ("sinusoids(start + token, d_model)", "sinusoids(start + token + 1, d_model)[1:]"),
+            (
+                "sinusoids(start + token, d_model)",
+                "sinusoids(start + token + 1, d_model)[1:]",
+            ),
         ),
         mistake(
             "multiplied",
@@ -236,7 +263,10 @@ add_positions = Exercise(
         mistake(
             "positions only",
             """You return the positions without the tokens: x is not in your result.""",
-            ("return x + table[start:].to(x)", "return table[start:].to(x).expand_as(x)"),
+            (
+                "return x + table[start:].to(x)",
+                "return table[start:].to(x).expand_as(x)",
+            ),
         ),
         mistake(
             "scaled here",
@@ -248,7 +278,10 @@ add_positions = Exercise(
             "written into x",
             """You add in place: `x += …` overwrites the caller's tensor, and a second call adds the positions twice.
             Return a new tensor, `x + …`.""",
-            ("return x + table[start:].to(x)", "x += table[start:].to(x)\n    return x"),
+            (
+                "return x + table[start:].to(x)",
+                "x += table[start:].to(x)\n    return x",
+            ),
         ),
         mistake(
             "same position for all",
@@ -295,7 +328,10 @@ rotary = Exercise(
             "turned backwards",
             """You turn the other way, by −φ: the minus sign belongs to the first number, a cos φ − b sin φ. (Scores
             would be the same; weights trained with one do not work with the other.)""",
-            ("even * cos - odd * sin, even * sin + odd * cos", "even * cos + odd * sin, odd * cos - even * sin"),
+            (
+                "even * cos - odd * sin, even * sin + odd * cos",
+                "even * cos + odd * sin, odd * cos - even * sin",
+            ),
         ),
         mistake(
             "halves instead of pairs",
@@ -339,7 +375,10 @@ rotary = Exercise(
         mistake(
             "counted from 1",
             """Your first token is turned by the angle of position 1 when `start` is 0: an off-by-one in the rows.""",
-            ("sinusoids(start + token, d_k)[start:]", "sinusoids(start + token + 1, d_k)[start + 1 :]"),
+            (
+                "sinusoids(start + token, d_k)[start:]",
+                "sinusoids(start + token + 1, d_k)[start + 1 :]",
+            ),
         ),
         mistake(
             "added, not turned",

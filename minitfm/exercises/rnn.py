@@ -1,4 +1,6 @@
-"""Exercises of chapter 1: the recurrent cell, its loop and its gradient, perplexity, and sampling."""
+"""Exercises of chapter 1: the recurrent cell, its loop and its gradient, perplexity,
+and sampling.
+"""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,13 +10,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from minitfm.exercises.answer import Answer, Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.observe import Outcome
-from minitfm.exercises.plug import plugged
-from minitfm.exercises.several import Several
-from minitfm.exercises.show import Result
+from minitfm.exercises.engine.answer import Answer, Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.plug import plugged
+from minitfm.exercises.engine.several import Several
+from minitfm.exercises.engine.show import Result
 from minitfm.exercises.stack import filled
 from minitfm.rnn import RNN, RNNCell
 
@@ -117,18 +119,33 @@ answer = embedding + w + b + u + output  # whatever the length of the names""",
 )
 
 
-def weights_of(draw: Draw, sums: int, d_input: int, d_hidden: int, **options: Any) -> tuple[Tensor, Tensor, Tensor]:
+def weights_of(
+    draw: Draw, sums: int, d_input: int, d_hidden: int, **options: Any
+) -> tuple[Tensor, Tensor, Tensor]:
     """W, b and U for so many weighted sums."""
     rows = sums * d_hidden
-    return draw.normal(rows, d_input, **options), draw.normal(rows, **options), draw.normal(rows, d_hidden, **options)
+    return (
+        draw.normal(rows, d_input, **options),
+        draw.normal(rows, **options),
+        draw.normal(rows, d_hidden, **options),
+    )
 
 
 def _steps(draw: Draw) -> list[Case]:
     def case(note: str, grad: bool = False, **options: Any) -> Case:
         sizes = draw.sizes("batch d_input d_hidden")
         batch, d_input, d_hidden = sizes.values()
-        x, h = draw.normal(batch, d_input, **options), draw.normal(batch, d_hidden, **options)
-        return Case((x, h, *weights_of(draw, 1, d_input, d_hidden, **options)), (), note, sizes, grad)
+        x, h = (
+            draw.normal(batch, d_input, **options),
+            draw.normal(batch, d_hidden, **options),
+        )
+        return Case(
+            (x, h, *weights_of(draw, 1, d_input, d_hidden, **options)),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with plain numbers"),
@@ -139,7 +156,9 @@ def _steps(draw: Draw) -> list[Case]:
     ]
 
 
-def step_of_the_package(x: Tensor, h: Tensor, w: Tensor, b: Tensor, u: Tensor) -> Tensor:
+def step_of_the_package(
+    x: Tensor, h: Tensor, w: Tensor, b: Tensor, u: Tensor
+) -> Tensor:
     """The package's `RNNCell` with these weights."""
     (h,) = RNNCell(x.shape[1], h.shape[1]).step(F.linear(x, w, b), F.linear(h, u), (h,))
     return h
@@ -228,7 +247,10 @@ rnn_step = Exercise(
             "two tanh",
             """You squash both sides by themselves and add the results, which lie between −2 and 2. There is one
             tanh, around the whole sum.""",
-            ("torch.tanh(x @ w.T + b + h @ u.T)", "torch.tanh(x @ w.T + b) + torch.tanh(h @ u.T)"),
+            (
+                "torch.tanh(x @ w.T + b + h @ u.T)",
+                "torch.tanh(x @ w.T + b) + torch.tanh(h @ u.T)",
+            ),
         ),
         mistake(
             "sigmoid",
@@ -266,11 +288,20 @@ rnn_step = Exercise(
 
 
 def _sequences(draw: Draw) -> list[Case]:
-    def case(note: str, state: bool = False, grad: bool = False, token: int = 0, **options: Any) -> Case:
+    def case(
+        note: str,
+        state: bool = False,
+        grad: bool = False,
+        token: int = 0,
+        **options: Any,
+    ) -> Case:
         sizes = draw.sizes("batch token d_input d_hidden")
         sizes["token"] = token or sizes["token"] + 1
         batch, token, d_input, d_hidden = sizes.values()
-        x, weights = draw.normal(batch, token, d_input, **options), weights_of(draw, 1, d_input, d_hidden, **options)
+        x, weights = (
+            draw.normal(batch, token, d_input, **options),
+            weights_of(draw, 1, d_input, d_hidden, **options),
+        )
         first = (draw.normal(batch, d_hidden, **options),) if state else ()
         return Case((x, *weights, *first), (), note, sizes, grad)
 
@@ -288,9 +319,15 @@ def network_of_the_package(
 ) -> tuple[Tensor, Tensor]:
     """The package's `RNN` with these weights."""
     cell = "cells.0.hidden."
-    weights = {f"{cell}from_input.weight": w, f"{cell}from_input.bias": b, f"{cell}from_state.weight": u}
+    weights = {
+        f"{cell}from_input.weight": w,
+        f"{cell}from_input.bias": b,
+        f"{cell}from_state.weight": u,
+    }
     states = None if h is None else h.unsqueeze(1)
-    output, states = functional_call(RNN(x.shape[2], len(b)), weights, (x, None, states))
+    output, states = functional_call(
+        RNN(x.shape[2], len(b)), weights, (x, None, states)
+    )
     return output, states.squeeze(1)
 
 
@@ -303,7 +340,9 @@ LOOP = """def rnn(x, w, b, u, h=None):
     return torch.stack(outputs, dim=1), h"""
 
 
-def _one_state_for_all(x: Tensor, w: Tensor, b: Tensor, u: Tensor, h: Tensor | None = None) -> tuple[Tensor, Tensor]:
+def _one_state_for_all(
+    x: Tensor, w: Tensor, b: Tensor, u: Tensor, h: Tensor | None = None
+) -> tuple[Tensor, Tensor]:
     state = x.new_zeros(len(b)) if h is None else h[0]
     outputs, last = [], []
     for sequence in x:
@@ -331,7 +370,9 @@ rnn = Several(
     results=(("output", ("batch", "token", "d_hidden")), ("h", ("batch", "d_hidden"))),
     hints=(
         "One loop, over the tokens. What must each round hand to the next, and what must be kept for the end?",
-        ("`x.unbind(1)` gives the tokens one by one, each (batch, d_input); all sequences of the batch step together."),
+        (
+            "`x.unbind(1)` gives the tokens one by one, each (batch, d_input); all sequences of the batch step together."
+        ),
         (
             "Inside: `h = torch.tanh(token @ w.T + b + h @ u.T)`, then `outputs.append(h)`. At the end "
             "`torch.stack(outputs, dim=1), h`."
@@ -443,7 +484,10 @@ rnn = Several(
         mistake(
             "results exchanged",
             """You return the last state first. The order is: output, then the last state.""",
-            ("return torch.stack(outputs, dim=1), h", "return h, torch.stack(outputs, dim=1)"),
+            (
+                "return torch.stack(outputs, dim=1), h",
+                "return h, torch.stack(outputs, dim=1)",
+            ),
         ),
         mistake(
             "gradient cut in time",
@@ -458,11 +502,15 @@ rnn = Several(
 
 
 def _states(draw: Draw) -> list[Case]:
-    def case(note: str, spread: float, grad: bool = False, dtype: torch.dtype = torch.float64) -> Case:
+    def case(
+        note: str, spread: float, grad: bool = False, dtype: torch.dtype = torch.float64
+    ) -> Case:
         sizes = draw.sizes("batch d_hidden")
         batch, d_hidden = sizes.values()
         h = (draw.normal(batch, d_hidden) * spread).tanh().to(dtype)
-        return Case((h, draw.normal(d_hidden, d_hidden, dtype=dtype)), (), note, sizes, grad)
+        return Case(
+            (h, draw.normal(d_hidden, d_hidden, dtype=dtype)), (), note, sizes, grad
+        )
 
     return [
         case("with plain states", 0.7),
@@ -477,7 +525,10 @@ def jacobian_of_the_package(h: Tensor, u: Tensor) -> Tensor:
     """Differentiate the package's step at sums whose tanh is ``h``."""
     before = torch.zeros_like(h, requires_grad=True)
     (after,) = RNNCell(1, h.shape[1]).step(h.atanh(), F.linear(before, u), (before,))
-    rows = [torch.autograd.grad(number.sum(), before, create_graph=True)[0] for number in after.unbind(1)]
+    rows = [
+        torch.autograd.grad(number.sum(), before, create_graph=True)[0]
+        for number in after.unbind(1)
+    ]
     return torch.stack(rows, dim=1)
 
 
@@ -575,13 +626,21 @@ step_jacobian = Exercise(
 
 
 def _logits(draw: Draw) -> list[Case]:
-    def case(note: str, pad: int | None = None, grad: bool = False, **options: Any) -> Case:
+    def case(
+        note: str, pad: int | None = None, grad: bool = False, **options: Any
+    ) -> Case:
         sizes = draw.sizes("batch token vocabulary")
         sizes["vocabulary"] += 4
         batch, token, vocabulary = sizes.values()
         logits = draw.normal(batch, token, vocabulary, **options)
         target = draw.tokens(batch, token, vocabulary, pad or 0)
-        return Case((logits, target) if pad is None else (logits, target, pad), (), note, sizes, grad)
+        return Case(
+            (logits, target) if pad is None else (logits, target, pad),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with the default pad"),
@@ -636,7 +695,10 @@ perplexity = Exercise(
             "mean over the padding",
             """You leave the padding out of the sum, and still divide by all positions. Divide by the number of real
             characters, as `ignore_index=pad` does.""",
-            ("ignore_index=pad)", "ignore_index=pad, reduction='sum') / target.numel()"),
+            (
+                "ignore_index=pad)",
+                "ignore_index=pad, reduction='sum') / target.numel()",
+            ),
         ),
         mistake(
             "exp missing",
@@ -660,7 +722,10 @@ perplexity = Exercise(
             "mean of exponentials",
             """You take the exponential of every character's loss and average then. The mean comes first: one
             character with probability 1/1,000 must not outweigh a hundred good ones.""",
-            ("ignore_index=pad)", "ignore_index=pad, reduction='none').exp()[target.flatten() != pad].mean()"),
+            (
+                "ignore_index=pad)",
+                "ignore_index=pad, reduction='none').exp()[target.flatten() != pad].mean()",
+            ),
             ("loss.exp()", "loss"),
         ),
         mistake(
@@ -733,7 +798,12 @@ def _draws(draw: Draw) -> list[Case]:
         vocabulary = draw.random.randrange(5, 9)
         u = torch.rand(rows, generator=draw.generator, dtype=torch.float64)
         logits = draw.normal(rows, vocabulary, **options)
-        return Case((logits, temperature, u.to(logits.dtype)), (), note, {"batch": rows, "vocabulary": vocabulary})
+        return Case(
+            (logits, temperature, u.to(logits.dtype)),
+            (),
+            note,
+            {"batch": rows, "vocabulary": vocabulary},
+        )
 
     return [
         case("at temperature 1", 1.0),
@@ -746,7 +816,9 @@ def _draws(draw: Draw) -> list[Case]:
 
 
 def sample_in_python(logits: Tensor, temperature: float, u: Tensor) -> Tensor:
-    """Walk along the symbols of every row until the sum of their probabilities passes u."""
+    """Walk along the symbols of every row until the sum of their probabilities passes
+    u.
+    """
     drawn = []
     for row, limit in zip((logits / temperature).softmax(-1).tolist(), u.tolist()):
         symbol, passed = 0, row[0]
@@ -873,7 +945,8 @@ sample = Exercise(
 
 @dataclass(repr=False, kw_only=True)
 class StepInside(Exercise):
-    """An exercise that grades the learner's step alone, and then a whole network with it plugged in.
+    """An exercise that grades the learner's step alone, and then a whole network with
+    it plugged in.
 
     Attributes:
         alone: the exercise of the step, which has the name that `plugged` knows.
@@ -881,8 +954,12 @@ class StepInside(Exercise):
 
     alone: Exercise
 
-    def observe(self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0) -> Outcome:
-        """Run the network of the case with the candidate inside, or as it is if there is none."""
+    def observe(
+        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
+    ) -> Outcome:
+        """Run the network of the case with the candidate inside, or as it is if there
+        is none.
+        """
         parts = {} if candidate is None else {self.alone.name: candidate}
 
         def run(network: nn.Module, x: Tensor, mask: Tensor) -> Tensor:
@@ -895,7 +972,9 @@ class StepInside(Exercise):
     def truth(self) -> list[tuple[Case, Outcome]]:
         """The cases with what the network itself gives."""
         if not self._truth:
-            self._truth = [(case, self.observe(None, case)) for case in self.cases(Draw())]
+            self._truth = [
+                (case, self.observe(None, case)) for case in self.cases(Draw())
+            ]
         return self._truth
 
     def _unusable(self, answer: Any) -> str:
@@ -903,19 +982,29 @@ class StepInside(Exercise):
 
     def _grade(self, answer: Any) -> Result:
         alone = self.alone.grade(answer)
-        return super()._grade(answer) if alone else Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+        return (
+            super()._grade(answer)
+            if alone
+            else Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+        )
 
 
 def networks(draw: Draw, kind: type[nn.Module]) -> list[Case]:
-    """Networks of the package with inputs that are padded: deep ones, both directions, with kernels and without."""
+    """Networks of the package with inputs that are padded: deep ones, both directions,
+    with kernels and without.
+    """
 
-    def case(note: str, grad: bool = False, spread: float = 0.5, **options: Any) -> Case:
+    def case(
+        note: str, grad: bool = False, spread: float = 0.5, **options: Any
+    ) -> Case:
         sizes = draw.sizes("batch token d_input d_hidden")
         batch, token, d_input, d_hidden = sizes.values()
         sizes["d_output"] = d_hidden * (1 + options.get("bidirectional", False))
         network = filled(draw, kind(d_input, d_hidden, **options), spread)
         mask = draw.tokens(batch, token) != 0
-        return Case((network, draw.normal(batch, token, d_input), mask), (), note, sizes, grad)
+        return Case(
+            (network, draw.normal(batch, token, d_input), mask), (), note, sizes, grad
+        )
 
     return [
         case("in one layer"),
@@ -926,9 +1015,7 @@ def networks(draw: Draw, kind: type[nn.Module]) -> list[Case]:
     ]
 
 
-THE_STEP_AGAIN = (
-    "It is the step of the exercise before; what is new is where it runs: once for every token, layer and direction."
-)
+THE_STEP_AGAIN = "It is the step of the exercise before; what is new is where it runs: once for every token, layer and direction."
 TAKE_THE_SIZES = (
     "In the second layer d_input is d_hidden, or twice that where both directions are read: take the sizes from what "
     "you are given."

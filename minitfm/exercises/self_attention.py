@@ -5,10 +5,10 @@ from typing import Any
 import torch
 
 from minitfm import attention, masks
-from minitfm.exercises.answer import Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 
 
 def _tokens(draw: Draw) -> list[Case]:
@@ -18,8 +18,15 @@ def _tokens(draw: Draw) -> list[Case]:
         tokens = draw.tokens(sizes["batch"], sizes["key"] + 2, pad=pad or 0)
         sizes["key"] += 2
         note = "with the default pad" if pad is None else f"with pad = {pad}"
-        cases.append(Case((tokens,) if pad is None else (tokens, pad), note=note, sizes=sizes))
-    cases.append(Case((torch.tensor([[0, 4, 0, 5], [0, 0, 0, 0]]),), note="with padding in front and in between"))
+        cases.append(
+            Case((tokens,) if pad is None else (tokens, pad), note=note, sizes=sizes)
+        )
+    cases.append(
+        Case(
+            (torch.tensor([[0, 4, 0, 5], [0, 0, 0, 0]]),),
+            note="with padding in front and in between",
+        )
+    )
     return cases
 
 
@@ -71,7 +78,10 @@ padding_mask = Exercise(
             "queries masked as well",
             """Your mask is (batch, key, key) and hides the padding's queries, too. Only keys need hiding; what a
             padding query finds is ignored later. (batch, 1, key) is enough.""",
-            ("(tokens != pad).unsqueeze(1)", "(tokens != pad).unsqueeze(1) & (tokens != pad).unsqueeze(2)"),
+            (
+                "(tokens != pad).unsqueeze(1)",
+                "(tokens != pad).unsqueeze(1) & (tokens != pad).unsqueeze(2)",
+            ),
         ),
         mistake(
             "pad ignored",
@@ -93,7 +103,10 @@ padding_mask = Exercise(
             "added to the scores",
             """You return 0 and −∞, to be added to the scores. Masks here are boolean, True where a query may attend;
             the attention makes −∞ of False itself.""",
-            ("(tokens != pad)", "torch.zeros(tokens.shape).masked_fill(tokens == pad, float('-inf'))"),
+            (
+                "(tokens != pad)",
+                "torch.zeros(tokens.shape).masked_fill(tokens == pad, float('-inf'))",
+            ),
         ),
     ),
     difficulty=1,
@@ -107,9 +120,16 @@ CAUSAL = """def causal_mask(query, key=None):
 
 def _lengths(draw: Draw) -> list[Case]:
     n, more = draw.sizes("query more").values()
-    squares = [Case((size,), note="with as many keys as queries", sizes={"query": size}) for size in (4, n, 1)]
+    squares = [
+        Case((size,), note="with as many keys as queries", sizes={"query": size})
+        for size in (4, n, 1)
+    ]
     wide = [
-        Case((size, size + extra), note="with more keys than queries", sizes={"query": size, "key": size + extra})
+        Case(
+            (size, size + extra),
+            note="with more keys than queries",
+            sizes={"query": size, "key": size + extra},
+        )
         for size, extra in ((n, more), (1, 5), (3, 0), (2, 1))
     ]
     return [*squares, *wide]
@@ -223,7 +243,9 @@ SELF = """class SelfAttention(nn.Module):
 
 
 class SelfAttentionReference(attention.SelfAttention):
-    """The package's `SelfAttention` with the arguments of the stub, which takes them by place."""
+    """The package's `SelfAttention` with the arguments of the stub, which takes them by
+    place.
+    """
 
     def __init__(self, d_model: int, d_k: int, causal: bool) -> None:
         """Make it."""
@@ -231,7 +253,9 @@ class SelfAttentionReference(attention.SelfAttention):
 
 
 def _sentences(draw: Draw) -> list[Case]:
-    def case(note: str, causal: bool, mask: str = "", grad: bool = False, **options: Any) -> Case:
+    def case(
+        note: str, causal: bool, mask: str = "", grad: bool = False, **options: Any
+    ) -> Case:
         sizes = draw.sizes("batch token d_model d_k")
         batch, token, d_model, d_k = sizes.values()
         args: tuple[Any, ...] = (draw.normal(batch, token, d_model, **options),)
@@ -315,13 +339,20 @@ self_attention = Exercise(
             "causal mask the wrong way round",
             """Your causal mask lets each token see itself and the future. Rows are queries: `tril`, not `triu`, and no
             transpose.""",
-            ("causal_mask(x.shape[1], device=x.device)", "causal_mask(x.shape[1], device=x.device).T"),
+            (
+                "causal_mask(x.shape[1], device=x.device)",
+                "causal_mask(x.shape[1], device=x.device).T",
+            ),
         ),
         mistake(
             "queries masked instead of keys",
             """You transpose the caller's mask: it now hides the padding's queries, and every token still attends to
             the padding's keys. The last axis of the mask is the keys'.""",
-            (MASKED, "        mask = mask if mask is None or self.causal else mask.transpose(1, 2)\n" + MASKED),
+            (
+                MASKED,
+                "        mask = mask if mask is None or self.causal else mask.transpose(1, 2)\n"
+                + MASKED,
+            ),
         ),
         mistake(
             "mask after the softmax",
@@ -344,18 +375,26 @@ self_attention = Exercise(
             "residual added",
             """You add x to the result. Self-attention returns the averages alone; the residual connection comes in
             chapter 8, around it.""",
-            ("return scaled_dot_product_attention(", "return x + scaled_dot_product_attention("),
+            (
+                "return scaled_dot_product_attention(",
+                "return x + scaled_dot_product_attention(",
+            ),
         ),
         mistake(
             "scaled by d_model",
             """Your scores are divided by √d_model. The dot product runs over d_k numbers, and eq. 1 divides by √d_k,
             the width of the **queries**.""",
-            ("(self.query(x), self", "(self.query(x) * (self.query.out_features / x.shape[-1]) ** 0.5, self"),
+            (
+                "(self.query(x), self",
+                "(self.query(x) * (self.query.out_features / x.shape[-1]) ** 0.5, self",
+            ),
         ),
     ),
     difficulty=3,
     minutes=12,
 )
 
-_chapter = Chapter("Chapter 5, self-attention", [padding_mask, causal_mask, self_attention])
+_chapter = Chapter(
+    "Chapter 5, self-attention", [padding_mask, causal_mask, self_attention]
+)
 progress = _chapter.progress

@@ -1,4 +1,6 @@
-"""Exercises of chapter 3: what the decoder reads, the vector, the loss without padding, writing, and the encoder."""
+"""Exercises of chapter 3: what the decoder reads, the vector, the loss without padding,
+writing, and the encoder.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -9,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitfm import seq2seq
-from minitfm.exercises.answer import Chapter
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.observe import Outcome
-from minitfm.exercises.plug import plugged
-from minitfm.exercises.several import Several
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.plug import plugged
+from minitfm.exercises.engine.several import Several
 from minitfm.exercises.stack import filled
 from minitfm.exercises.writing import greedy, teacher_forcing_loss
 from minitfm.rnn import RNN
@@ -44,11 +46,17 @@ def _targets(draw: Draw) -> list[Case]:
         target[:, 0] = 1
         return Case((target,), note=note, sizes=sizes)
 
-    return [case("with padding"), case("with padding"), case("with one sentence", batch=1)]
+    return [
+        case("with padding"),
+        case("with padding"),
+        case("with one sentence", batch=1),
+    ]
 
 
 def shift_reference(target: Tensor) -> tuple[Tensor, Tensor]:
-    """What the package's `teacher_forcing_loss` gives the model, and what it compares the logits with."""
+    """What the package's `teacher_forcing_loss` gives the model, and what it compares
+    the logits with.
+    """
     return target[:, :-1], target[:, 1:]
 
 
@@ -163,7 +171,13 @@ def _outputs(draw: Draw) -> list[Case]:
         if not full:
             tokens = torch.cat([tokens, torch.zeros(batch, 2, dtype=torch.long)], dim=1)
             sizes["token"] += 2
-        return Case((draw.normal(batch, sizes["token"], d_hidden), tokens != 0), (), note, sizes, grad)
+        return Case(
+            (draw.normal(batch, sizes["token"], d_hidden), tokens != 0),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with padding", True),
@@ -261,7 +275,10 @@ last_state = Exercise(
             "padding zeroed",
             """You set the padding to 0 and take the last column: zeros, for every padded sentence. The state that you
             want stands further to the left.""",
-            ("output[torch.arange(len(output)), last]", "(output * mask.unsqueeze(-1))[:, -1]"),
+            (
+                "output[torch.arange(len(output)), last]",
+                "(output * mask.unsqueeze(-1))[:, -1]",
+            ),
         ),
         mistake(
             "mean of the states",
@@ -275,7 +292,10 @@ last_state = Exercise(
         mistake(
             "sum of the states",
             """You add all real states up. The last one has read everything before it already: take it alone.""",
-            ("output[torch.arange(len(output)), last]", "(output * mask.unsqueeze(-1)).sum(1)"),
+            (
+                "output[torch.arange(len(output)), last]",
+                "(output * mask.unsqueeze(-1)).sum(1)",
+            ),
         ),
         mistake(
             "largest of the states",
@@ -289,7 +309,10 @@ last_state = Exercise(
         mistake(
             "token axis kept",
             """Your result has an axis of length 1 where the tokens were: `squeeze(1)` takes it away.""",
-            ("output[torch.arange(len(output)), last]", "output[torch.arange(len(output)), last].unsqueeze(1)"),
+            (
+                "output[torch.arange(len(output)), last]",
+                "output[torch.arange(len(output)), last].unsqueeze(1)",
+            ),
         ),
         mistake(
             "gradient cut",
@@ -304,12 +327,22 @@ last_state = Exercise(
 
 
 def _logits(draw: Draw) -> list[Case]:
-    def case(note: str, pad: int | None = None, spread: float = 1.0, grad: bool = False) -> Case:
+    def case(
+        note: str, pad: int | None = None, spread: float = 1.0, grad: bool = False
+    ) -> Case:
         sizes = draw.sizes("batch token vocabulary")
         sizes["vocabulary"] += 4
         logits = draw.normal(*sizes.values(), spread=spread)
-        target = draw.tokens(sizes["batch"], sizes["token"], sizes["vocabulary"], pad or 0)
-        return Case((logits, target) if pad is None else (logits, target, pad), (), note, sizes, grad)
+        target = draw.tokens(
+            sizes["batch"], sizes["token"], sizes["vocabulary"], pad or 0
+        )
+        return Case(
+            (logits, target) if pad is None else (logits, target, pad),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with the default pad"),
@@ -335,7 +368,9 @@ class Said(nn.Module):
 
 def masked_loss_reference(logits: Tensor, target: Tensor, pad: int = 0) -> Tensor:
     """The package's `teacher_forcing_loss` of a model that gives these logits."""
-    return seq2seq.teacher_forcing_loss(Said(logits), target, torch.cat([target[:, :1], target], dim=1), pad)
+    return seq2seq.teacher_forcing_loss(
+        Said(logits), target, torch.cat([target[:, :1], target], dim=1), pad
+    )
 
 
 MASKED = """def masked_loss(logits, target, pad=0):
@@ -409,7 +444,10 @@ masked_loss = Exercise(
             "padding's logits zeroed",
             """You set the logits of the padding to 0. Equal logits are no missing ones: each such position still costs
             the logarithm of the vocabulary's size. Leave its **loss** out.""",
-            ("logits.log_softmax(-1)", "(logits * (target != pad).unsqueeze(-1)).log_softmax(-1)"),
+            (
+                "logits.log_softmax(-1)",
+                "(logits * (target != pad).unsqueeze(-1)).log_softmax(-1)",
+            ),
             ("loss[real].mean()", "loss.mean()"),
         ),
         mistake(
@@ -481,13 +519,20 @@ masked_loss = Exercise(
 
 def _sentences(draw: Draw) -> list[Case]:
     def symbols(count: int, eos: int) -> list[int]:
-        return [draw.random.choice([symbol for symbol in range(3, 9) if symbol != eos]) for _ in range(count)]
+        return [
+            draw.random.choice([symbol for symbol in range(3, 9) if symbol != eos])
+            for _ in range(count)
+        ]
 
     def attempts(eos: int) -> list[tuple[list[int], list[int]]]:
-        """(written, true): right ones, and one of every way to be wrong, up to and beyond their ends."""
+        """(written, true): right ones, and one of every way to be wrong, up to and
+        beyond their ends.
+        """
         true = [[*symbols(draw.random.randrange(2, 6), eos), eos] for _ in range(9)]
         spot = draw.random.randrange(len(true[1]) - 1)
-        other = next(symbol for symbol in (3, 4, 5) if symbol not in (eos, true[1][spot]))
+        other = next(
+            symbol for symbol in (3, 4, 5) if symbol not in (eos, true[1][spot])
+        )
         twins = [3, *symbols(1, eos), 4, eos]
         written = [
             true[0],
@@ -511,7 +556,11 @@ def _sentences(draw: Draw) -> list[Case]:
         written, true = zip(*attempts(2 if eos is None else eos))
         width = max(map(len, true))
         args = (padded(written, width + wider), padded(true, width))
-        return Case(args if eos is None else (*args, eos), note=note, sizes={"batch": len(true), "token": width})
+        return Case(
+            args if eos is None else (*args, eos),
+            note=note,
+            sizes={"batch": len(true), "token": width},
+        )
 
     return [
         case("with more columns written than true", 4),
@@ -522,10 +571,21 @@ def _sentences(draw: Draw) -> list[Case]:
 
 
 def exact_rows_reference(written: Tensor, target: Tensor, eos: int = 2) -> Tensor:
-    """The package's `exact_match` row by row, what follows <eos> replaced by padding."""
-    ended = [(rows == eos).cumsum(1) - (rows == eos).long() > 0 for rows in (written, target)]
-    written, target = (rows.masked_fill(end, 0) for rows, end in zip((written, target), ended))
-    return torch.tensor([seq2seq.exact_match(*pair) == 1 for pair in zip(written.split(1), target.split(1))])
+    """The package's `exact_match` row by row, what follows <eos> replaced by
+    padding.
+    """
+    ended = [
+        (rows == eos).cumsum(1) - (rows == eos).long() > 0 for rows in (written, target)
+    ]
+    written, target = (
+        rows.masked_fill(end, 0) for rows, end in zip((written, target), ended)
+    )
+    return torch.tensor(
+        [
+            seq2seq.exact_match(*pair) == 1
+            for pair in zip(written.split(1), target.split(1))
+        ]
+    )
 
 
 EXACT = """def exact_rows(written, target, eos=2):
@@ -607,7 +667,10 @@ exact_rows = Exercise(
         mistake(
             "only the lengths",
             """You compare where the sentences end, not what they say.""",
-            ("row[: len(true)] == true", "eos in row and row.index(eos) + 1 == len(true)"),
+            (
+                "row[: len(true)] == true",
+                "eos in row and row.index(eos) + 1 == len(true)",
+            ),
         ),
         mistake(
             "any token is enough",
@@ -623,7 +686,10 @@ exact_rows = Exercise(
             "share of the tokens",
             """You give the share of right tokens in each sentence: the token accuracy. For the exact match one wrong
             token spoils the sentence: the answer is True or False.""",
-            ("row[: len(true)] == true", "sum(a == b for a, b in zip(row, true)) / len(true)"),
+            (
+                "row[: len(true)] == true",
+                "sum(a == b for a, b in zip(row, true)) / len(true)",
+            ),
         ),
         mistake(
             "eos ignored",
@@ -643,14 +709,23 @@ exact_rows = Exercise(
 
 
 def _models(draw: Draw) -> list[Case]:
-    def case(note: str, forced: bool, target: int | None = None, network: Any = None) -> Case:
+    def case(
+        note: str, forced: bool, target: int | None = None, network: Any = None
+    ) -> Case:
         sizes = draw.sizes("batch source target")
         sizes["target"] = sizes["target"] + 4 if target is None else target
-        model = filled(draw, Seq2Seq(11, 6, network=network or seq2seq.LSTM), spread=1.5)
+        model = filled(
+            draw, Seq2Seq(11, 6, network=network or seq2seq.LSTM), spread=1.5
+        )
         source = 2 + draw.tokens(sizes["batch"], sizes["source"], 9)
         tokens = 2 + draw.tokens(sizes["batch"], sizes["target"], 9)
         tokens[:, 0] = 1
-        return Case((model, source.where(source > 2, 0), tokens.where(tokens != 2, 0), forced), (), note, sizes)
+        return Case(
+            (model, source.where(source > 2, 0), tokens.where(tokens != 2, 0), forced),
+            (),
+            note,
+            sizes,
+        )
 
     return [
         case("fed with the truth", True),
@@ -661,8 +736,12 @@ def _models(draw: Draw) -> list[Case]:
     ]
 
 
-def unroll_reference(model: Seq2Seq, source: Tensor, target: Tensor, forced: bool) -> Tensor:
-    """The package's model, which reads the whole target at once, or its `greedy` without an end."""
+def unroll_reference(
+    model: Seq2Seq, source: Tensor, target: Tensor, forced: bool
+) -> Tensor:
+    """The package's model, which reads the whole target at once, or its `greedy`
+    without an end.
+    """
     if forced:
         return model(source, target[:, :-1]).argmax(-1)
     return seq2seq.greedy(model, source, target.shape[1] - 1, eos=-1)
@@ -762,7 +841,10 @@ unroll = Exercise(
             "truth one step early",
             """When forced, your decoder reads the true tokens one step early: the token that it reads is the one to be
             predicted. After the step that predicts column i it reads column i, not i + 1.""",
-            ("target[:, i] if forced", "target[:, min(i + 1, target.shape[1] - 1)] if forced"),
+            (
+                "target[:, i] if forced",
+                "target[:, min(i + 1, target.shape[1] - 1)] if forced",
+            ),
         ),
         mistake(
             "argmax over the batch",
@@ -771,7 +853,11 @@ unroll = Exercise(
             ("argmax(-1)", "argmax(0)"),
             raises=True,
         ),
-        mistake("least likely", """You take the least likely token: argmin instead of argmax.""", ("argmax", "argmin")),
+        mistake(
+            "least likely",
+            """You take the least likely token: argmin instead of argmax.""",
+            ("argmax", "argmin"),
+        ),
         mistake(
             "last token missing",
             """You stop one step early: the last target token, <eos> in the longest rows, is never predicted. There are
@@ -782,7 +868,10 @@ unroll = Exercise(
         mistake(
             "<bos> returned",
             """You return <bos> as the first column. It was given, not written.""",
-            ("torch.stack(written, dim=1)", "torch.stack([target[:, 0], *written], dim=1)"),
+            (
+                "torch.stack(written, dim=1)",
+                "torch.stack([target[:, 0], *written], dim=1)",
+            ),
         ),
         mistake(
             "logits returned",
@@ -790,7 +879,11 @@ unroll = Exercise(
             ("written.append(logits.argmax(-1))", "written.append(logits)"),
             ("else written[-1]", "else logits.argmax(-1)"),
         ),
-        mistake("tokens by sentences", """Your result is (token, batch): stack along dim 1.""", ("dim=1", "dim=0")),
+        mistake(
+            "tokens by sentences",
+            """Your result is (token, batch): stack along dim 1.""",
+            ("dim=1", "dim=0"),
+        ),
     ),
     difficulty=3,
     minutes=15,
@@ -805,9 +898,13 @@ class Whole(Case):
 
 
 class Inside(Exercise):
-    """An exercise that grades the learner's encoder alone, and then the whole model with it plugged in."""
+    """An exercise that grades the learner's encoder alone, and then the whole model
+    with it plugged in.
+    """
 
-    def observe(self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0) -> Outcome:
+    def observe(
+        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
+    ) -> Outcome:
         """Run the candidate, or the model of the case with the candidate inside."""
 
         def run(model: Seq2Seq, source: Tensor) -> Tensor:
@@ -820,18 +917,31 @@ class Inside(Exercise):
 
 
 def _readers(draw: Draw) -> list[Case]:
-    def case(note: str, layers: int, pad: int = 0, grad: bool = False, dtype: torch.dtype = torch.float64) -> Case:
+    def case(
+        note: str,
+        layers: int,
+        pad: int = 0,
+        grad: bool = False,
+        dtype: torch.dtype = torch.float64,
+    ) -> Case:
         sizes = draw.sizes("batch source d_hidden")
         sizes["source"] += 1
-        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers, pad=pad)).to(dtype)
+        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers, pad=pad)).to(
+            dtype
+        )
         source = draw.tokens(sizes["batch"], sizes["source"], 11, pad)
         return Case((model, source), (), note, {**sizes, "layers": layers}, grad)
 
     def whole(note: str, layers: int, grad: bool = False) -> Case:
         sizes = draw.sizes("batch source target d_hidden")
         model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers))
-        source, target = (draw.tokens(sizes["batch"], sizes[name], 11) for name in ("source", "target"))
-        return Whole((model, source), (), note, {**sizes, "layers": layers}, grad, target=target)
+        source, target = (
+            draw.tokens(sizes["batch"], sizes[name], 11)
+            for name in ("source", "target")
+        )
+        return Whole(
+            (model, source), (), note, {**sizes, "layers": layers}, grad, target=target
+        )
 
     return [
         case("with one layer", 1),
@@ -918,7 +1028,10 @@ source_vector = Inside(
             "layer by layer",
             """You put h and c of the first layer before those of the second. Asked for is h of every layer, then c of
             every layer: flatten each, then `torch.cat`.""",
-            ("torch.cat([h.flatten(1), c.flatten(1)], dim=1)", "torch.cat([h, c], dim=2).flatten(1)"),
+            (
+                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
+                "torch.cat([h, c], dim=2).flatten(1)",
+            ),
         ),
         mistake(
             "only the top layer",
@@ -951,7 +1064,10 @@ source_vector = Inside(
         mistake(
             "h and c added",
             """You add h and c. They are two things, and the decoder cannot take a sum apart: put them side by side.""",
-            ("torch.cat([h.flatten(1), c.flatten(1)], dim=1)", "h.flatten(1) + c.flatten(1)"),
+            (
+                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
+                "h.flatten(1) + c.flatten(1)",
+            ),
             raises=True,
         ),
         mistake(
@@ -970,7 +1086,10 @@ source_vector = Inside(
             "gradient cut",
             """The values are right, but the vector is cut off the encoder (`.detach()`, `torch.no_grad()`): in training
             only the decoder would learn.""",
-            ("torch.cat([h.flatten(1), c.flatten(1)], dim=1)", "torch.cat([h.flatten(1), c.flatten(1)], 1).detach()"),
+            (
+                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
+                "torch.cat([h.flatten(1), c.flatten(1)], 1).detach()",
+            ),
         ),
     ),
     difficulty=3,
@@ -979,6 +1098,15 @@ source_vector = Inside(
 
 _chapter = Chapter(
     "Chapter 3, sequence to sequence",
-    [shift, last_state, masked_loss, exact_rows, teacher_forcing_loss, unroll, source_vector, greedy],
+    [
+        shift,
+        last_state,
+        masked_loss,
+        exact_rows,
+        teacher_forcing_loss,
+        unroll,
+        source_vector,
+        greedy,
+    ],
 )
 progress = _chapter.progress

@@ -6,14 +6,16 @@ import torch
 from torch import nn
 
 from minitfm import masks, transformer
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
 from minitfm.layers import FeedForward
 from minitfm.transformer import Transformer, TransformerConfig
 
 
 def filled(draw: Draw, module: nn.Module, spread: float = 0.5) -> nn.Module:
-    """Give a module weights that tell mistakes apart, in float64 and in evaluation mode."""
+    """Give a module weights that tell mistakes apart, in float64 and in evaluation
+    mode.
+    """
     module = module.double().eval()
     with torch.no_grad():
         for parameter in module.parameters():
@@ -23,24 +25,49 @@ def filled(draw: Draw, module: nn.Module, spread: float = 0.5) -> nn.Module:
 
 def config(sizes: dict[str, int], **changes: Any) -> TransformerConfig:
     return TransformerConfig.tiny(
-        11, **{"d_model": sizes["d_model"], "d_ff": 7, "heads": sizes["heads"], "layers": 1, "dropout": 0.0, **changes}
+        11,
+        **{
+            "d_model": sizes["d_model"],
+            "d_ff": 7,
+            "heads": sizes["heads"],
+            "layers": 1,
+            "dropout": 0.0,
+            **changes,
+        },
     )
 
 
 def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
-    def case(note: str, norm: str, grad: bool = False, dtype: torch.dtype = torch.float64, **same: int) -> Case:
+    def case(
+        note: str,
+        norm: str,
+        grad: bool = False,
+        dtype: torch.dtype = torch.float64,
+        **same: int,
+    ) -> Case:
         sizes = {**draw.sizes("batch target source heads"), **same}
         sizes["d_model"] = 2 * sizes["heads"]
         batch, target, source, _, d_model = sizes.values()
-        x, memory = (draw.normal(batch, target, d_model, dtype=dtype), draw.normal(batch, source, d_model, dtype=dtype))
-        mask, memory_mask = (draw.mask(batch, target, target), draw.mask(batch, 1, source))
+        x, memory = (
+            draw.normal(batch, target, d_model, dtype=dtype),
+            draw.normal(batch, source, d_model, dtype=dtype),
+        )
+        mask, memory_mask = (
+            draw.mask(batch, target, target),
+            draw.mask(batch, 1, source),
+        )
         args = (x, memory, mask, memory_mask) if decoder else (x, mask)
         return Case(args, (config(sizes, norm=norm, layers=layers),), note, sizes, grad)
 
     return [
         case("post-norm", "post"),
         case("pre-norm", "pre"),
-        case("post-norm, with as many source tokens as target tokens", "post", target=5, source=5),
+        case(
+            "post-norm, with as many source tokens as target tokens",
+            "post",
+            target=5,
+            source=5,
+        ),
         case("post-norm in float32", "post", dtype=torch.float32),
         case("gradients, post-norm", "post", grad=True),
         case("gradients, pre-norm", "pre", grad=True),
@@ -91,7 +118,10 @@ encoder_layer = Exercise(
             "no residual around attention",
             """Your self-attention has no residual: x does not get past it (Figure 1, "Add & Norm"). Hand it to
             `self.residual_1`.""",
-            ("self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))", "self.self_attention(x, x, x, mask)"),
+            (
+                "self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))",
+                "self.self_attention(x, x, x, mask)",
+            ),
         ),
         mistake(
             "no residual around the feed-forward network",
@@ -119,7 +149,9 @@ encoder_layer = Exercise(
             (
                 ENCODER[ENCODER.index("        x = ") :],
                 "        x = self.residual_2(x, self.feed_forward)\n"
-                + ENCODER[ENCODER.index("        x = ") : ENCODER.rindex("\n")].replace("x = self", "return self"),
+                + ENCODER[ENCODER.index("        x = ") : ENCODER.rindex("\n")].replace(
+                    "x = self", "return self"
+                ),
             ),
         ),
         mistake(
@@ -130,19 +162,28 @@ encoder_layer = Exercise(
         mistake(
             "no self-attention",
             """The self-attention is missing: no token sees another.""",
-            ("x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))", "x = x"),
+            (
+                "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))",
+                "x = x",
+            ),
         ),
         mistake(
             "norm bypassed",
             """Your attention works on x itself where the residual offers y: in pre-norm y is the normalized x. Use
             what the `lambda` is given.""",
-            ("self.self_attention(y, y, y, mask)", "self.self_attention(x, x, x, mask)"),
+            (
+                "self.self_attention(y, y, y, mask)",
+                "self.self_attention(x, x, x, mask)",
+            ),
         ),
         mistake(
             "only the queries normalized",
             """Your queries are y, the normalized tokens in pre-norm, and keys and values the raw x. In
             self-attention all three are the same: `self.self_attention(y, y, y, mask)`.""",
-            ("self.self_attention(y, y, y, mask)", "self.self_attention(y, x, x, mask)"),
+            (
+                "self.self_attention(y, y, y, mask)",
+                "self.self_attention(y, x, x, mask)",
+            ),
         ),
         mistake(
             "x added twice",
@@ -167,7 +208,9 @@ DECODER_LAYER = """class DecoderLayer(nn.Module):
         x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
         return self.residual_3(x, self.feed_forward)"""
 
-SELF_LINE = "        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n"
+SELF_LINE = (
+    "        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n"
+)
 CROSS_LINE = "        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n"
 
 decoder_layer = Exercise(
@@ -194,7 +237,10 @@ decoder_layer = Exercise(
             "cross-attention's query and key exchanged",
             """In your cross-attention the memory asks and the target is asked. It is the target that looks
             something up in the source: queries from y, keys and values from `memory` (section 3.2.3).""",
-            ("self.cross_attention(y, memory, memory, memory_mask)", "self.cross_attention(memory, y, y, memory_mask)"),
+            (
+                "self.cross_attention(y, memory, memory, memory_mask)",
+                "self.cross_attention(memory, y, y, memory_mask)",
+            ),
             raises=True,
         ),
         mistake(
@@ -241,7 +287,10 @@ decoder_layer = Exercise(
             "cross-attention to itself",
             """Your cross-attention attends to the target itself: keys and values must be `memory`, the encoder's
             output (section 3.2.3).""",
-            ("self.cross_attention(y, memory, memory, memory_mask)", "self.cross_attention(y, y, y, mask)"),
+            (
+                "self.cross_attention(y, memory, memory, memory_mask)",
+                "self.cross_attention(y, y, y, mask)",
+            ),
         ),
         mistake(
             "one attention twice",
@@ -261,7 +310,10 @@ decoder_layer = Exercise(
         mistake(
             "norm bypassed",
             """Your self-attention works on x itself where the residual offers y: in pre-norm y is the normalized x.""",
-            ("self.self_attention(y, y, y, mask)", "self.self_attention(x, x, x, mask)"),
+            (
+                "self.self_attention(y, y, y, mask)",
+                "self.self_attention(x, x, x, mask)",
+            ),
         ),
         mistake(
             "no residual around cross-attention",
@@ -330,7 +382,10 @@ decoder = Exercise(
             "memory chained",
             """You hand each layer's output on as `memory`. The memory is the encoder's output, the same for every
             layer (Figure 1).""",
-            ("x = layer(x, memory, mask, memory_mask)", "x = memory = layer(x, memory, mask, memory_mask)"),
+            (
+                "x = layer(x, memory, mask, memory_mask)",
+                "x = memory = layer(x, memory, mask, memory_mask)",
+            ),
             raises=True,
         ),
         mistake(
@@ -365,7 +420,10 @@ decoder = Exercise(
             "norm after every layer",
             """You apply the final norm after every layer. In pre-norm the straight path must stay untouched from
             bottom to top, and is normalized once, after the loop.""",
-            ("x = layer(x, memory, mask, memory_mask)", "x = self.norm(layer(x, memory, mask, memory_mask))"),
+            (
+                "x = layer(x, memory, mask, memory_mask)",
+                "x = self.norm(layer(x, memory, mask, memory_mask))",
+            ),
             ("return self.norm(x)", "return x"),
         ),
         mistake(
@@ -378,7 +436,10 @@ decoder = Exercise(
         mistake(
             "masks exchanged",
             """You exchanged the masks: first `mask` (over the target), then `memory_mask` (over the source).""",
-            ("mask, memory_mask)\n        return", "memory_mask, mask)\n        return"),
+            (
+                "mask, memory_mask)\n        return",
+                "memory_mask, mask)\n        return",
+            ),
             raises=True,
         ),
     ),
@@ -399,7 +460,11 @@ def _decodings(draw: Draw) -> list[Case]:
             draw.mask(sizes["batch"], 1, sizes["source"]),
         )
         return Case(
-            (model, target.flip(1) if left else target, memory, mask), (), note, {**sizes, "vocabulary": 11}, grad
+            (model, target.flip(1) if left else target, memory, mask),
+            (),
+            note,
+            {**sizes, "vocabulary": 11},
+            grad,
         )
 
     return [
@@ -470,7 +535,10 @@ decode = Exercise(
             "embedding without scale and positions",
             """You call `model.target_embedding` alone: the factor √d_model and the positions are missing.
             `model.embed(target, …)` does all three (sections 3.4, 3.5).""",
-            ("model.embed(target, model.target_embedding, model.target_positions)", "model.target_embedding(target)"),
+            (
+                "model.embed(target, model.target_embedding, model.target_positions)",
+                "model.target_embedding(target)",
+            ),
         ),
         mistake(
             "source embedding",
@@ -505,7 +573,10 @@ decode = Exercise(
         mistake(
             "source's padding ignored",
             """Your decoder attends to the source's padding: pass `memory_mask` on as it comes.""",
-            ("memory, mask, memory_mask))", "memory, mask, torch.ones_like(memory_mask)))"),
+            (
+                "memory, mask, memory_mask))",
+                "memory, mask, torch.ones_like(memory_mask)))",
+            ),
         ),
         mistake(
             "last token dropped",

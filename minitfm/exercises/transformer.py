@@ -1,4 +1,6 @@
-"""Exercises of chapter 9: the pieces of the Transformer, and the learner's own attention inside it."""
+"""Exercises of chapter 9: the pieces of the Transformer, and the learner's own
+attention inside it.
+"""
 
 from typing import Any
 
@@ -6,14 +8,21 @@ from torch import Tensor, nn
 
 from minitfm.attention import scaled_dot_product_attention
 from minitfm.exercises import attention
-from minitfm.exercises.answer import Chapter
 from minitfm.exercises.counting import cross_shape, parameters
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.observe import Outcome
-from minitfm.exercises.plug import plugged
-from minitfm.exercises.show import Result
-from minitfm.exercises.stack import config, decode, decoder, decoder_layer, encoder_layer, filled
+from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.plug import plugged
+from minitfm.exercises.engine.show import Result
+from minitfm.exercises.stack import (
+    config,
+    decode,
+    decoder,
+    decoder_layer,
+    encoder_layer,
+    filled,
+)
 from minitfm.exercises.writing import greedy, teacher_forcing_loss
 from minitfm.positional import LearnedPositions, SinusoidalPositions
 from minitfm.transformer import Transformer, TransformerConfig
@@ -25,8 +34,18 @@ def _embeddings(draw: Draw) -> list[Case]:
         sizes["d_model"] = 2 * sizes.pop("half")
         embedding = filled(draw, nn.Embedding(11, sizes["d_model"]))
         learned = LearnedPositions(sizes["d_model"], sizes["token"] + 2)
-        added = filled(draw, learned) if positions == "learned" else SinusoidalPositions(sizes["d_model"])
-        return Case((draw.tokens(sizes["batch"], sizes["token"]), embedding, added), (), note, sizes, grad)
+        added = (
+            filled(draw, learned)
+            if positions == "learned"
+            else SinusoidalPositions(sizes["d_model"])
+        )
+        return Case(
+            (draw.tokens(sizes["batch"], sizes["token"]), embedding, added),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with sinusoids", "sinusoidal"),
@@ -36,9 +55,15 @@ def _embeddings(draw: Draw) -> list[Case]:
     ]
 
 
-def embed_reference(tokens: Tensor, embedding: nn.Embedding, positions: nn.Module) -> Tensor:
+def embed_reference(
+    tokens: Tensor, embedding: nn.Embedding, positions: nn.Module
+) -> Tensor:
     """The package's `Transformer.embed`, for a model without dropout."""
-    model = Transformer(TransformerConfig.tiny(2, d_model=embedding.embedding_dim, heads=1, d_ff=1, layers=0)).eval()
+    model = Transformer(
+        TransformerConfig.tiny(
+            2, d_model=embedding.embedding_dim, heads=1, d_ff=1, layers=0
+        )
+    ).eval()
     return model.embed(tokens, embedding, positions)
 
 
@@ -74,7 +99,10 @@ embed = Exercise(
             "√d_model after the positions",
             """You multiply the sum by √d_model, positions included, so they still drown the token. The factor belongs
             to the embedding, before `positions` (section 3.4).""",
-            ("positions(embedding(tokens) * math.sqrt(d_model))", "positions(embedding(tokens)) * math.sqrt(d_model)"),
+            (
+                "positions(embedding(tokens) * math.sqrt(d_model))",
+                "positions(embedding(tokens)) * math.sqrt(d_model)",
+            ),
         ),
         mistake(
             "divided by √d_model",
@@ -83,19 +111,27 @@ embed = Exercise(
             ("* math.sqrt", "/ math.sqrt"),
         ),
         mistake(
-            "times d_model", """You multiply by d_model; section 3.4 has its root.""", ("math.sqrt(d_model)", "d_model")
+            "times d_model",
+            """You multiply by d_model; section 3.4 has its root.""",
+            ("math.sqrt(d_model)", "d_model"),
         ),
         mistake(
             "no positions",
             """You never call `positions`: without them the model sees a bag of tokens, for attention knows no order
             (section 3.5).""",
-            ("positions(embedding(tokens) * math.sqrt(d_model))", "embedding(tokens) * math.sqrt(d_model)"),
+            (
+                "positions(embedding(tokens) * math.sqrt(d_model))",
+                "embedding(tokens) * math.sqrt(d_model)",
+            ),
         ),
         mistake(
             "token added twice",
             """You add the embedding to what `positions` returns. `positions(x)` is already x plus the positions, so
             the token is in it twice.""",
-            ("return positions(", "return embedding(tokens) * math.sqrt(d_model) + positions("),
+            (
+                "return positions(",
+                "return embedding(tokens) * math.sqrt(d_model) + positions(",
+            ),
         ),
         mistake(
             "scaled by the vocabulary",
@@ -116,9 +152,13 @@ embed = Exercise(
 
 
 class Inside(Exercise):
-    """An exercise that grades the learner's attention alone, and then the whole Transformer with it plugged in."""
+    """An exercise that grades the learner's attention alone, and then the whole
+    Transformer with it plugged in.
+    """
 
-    def observe(self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0) -> Outcome:
+    def observe(
+        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
+    ) -> Outcome:
         """Run the model of the case with the candidate inside."""
 
         def run(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
@@ -132,17 +172,25 @@ class Inside(Exercise):
 
     def _grade(self, answer: Any) -> Result:
         alone = attention.scaled_dot_product.grade(answer)
-        return super()._grade(answer) if alone else Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+        return (
+            super()._grade(answer)
+            if alone
+            else Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+        )
 
 
 def _models(draw: Draw) -> list[Case]:
-    def case(note: str, spread: float = 0.5, left: bool = False, grad: bool = False) -> Case:
+    def case(
+        note: str, spread: float = 0.5, left: bool = False, grad: bool = False
+    ) -> Case:
         sizes = draw.sizes("batch source target heads")
         sizes["d_model"] = 6 * sizes["heads"]
         model = filled(draw, Transformer(config(sizes, layers=2)), spread)
         source = draw.tokens(sizes["batch"], sizes["source"] + 1, 11)
         target = draw.tokens(sizes["batch"], sizes["target"] + 1, 11)
-        return Case((model, source, target.flip(1) if left else target), (), note, sizes, grad)
+        return Case(
+            (model, source, target.flip(1) if left else target), (), note, sizes, grad
+        )
 
     return [
         case("in the model"),

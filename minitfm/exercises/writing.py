@@ -4,24 +4,33 @@ import torch
 from torch import Tensor, nn
 
 from minitfm import seq2seq
-from minitfm.exercises.draw import Case, Draw
-from minitfm.exercises.engine import Exercise, mistake
-from minitfm.exercises.source import live
+from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.exercise import Exercise, mistake
+from minitfm.exercises.engine.source import live
 from minitfm.exercises.stack import filled
 
 
 class Reader(nn.Module):
-    """A small model of (source, target) whose logits depend on every earlier target token."""
+    """A small model of (source, target) whose logits depend on every earlier target
+    token.
+    """
 
     def __init__(self, vocabulary: int) -> None:
         """Make it."""
         super().__init__()
-        self.source, self.target = (nn.Embedding(vocabulary, 4), nn.Embedding(vocabulary, 4))
+        self.source, self.target = (
+            nn.Embedding(vocabulary, 4),
+            nn.Embedding(vocabulary, 4),
+        )
         self.output = nn.Linear(4, vocabulary)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         """Sum what was read."""
-        return self.output((self.target(target).cumsum(1) + self.source(source).sum(1, keepdim=True)).tanh())
+        return self.output(
+            (
+                self.target(target).cumsum(1) + self.source(source).sum(1, keepdim=True)
+            ).tanh()
+        )
 
 
 def _pairs(draw: Draw) -> list[Case]:
@@ -31,7 +40,13 @@ def _pairs(draw: Draw) -> list[Case]:
         model = filled(draw, Reader(9), spread=1.0)
         source = draw.tokens(sizes["batch"], sizes["source"], 9)
         target = draw.tokens(sizes["batch"], sizes["target"], 9, pad or 0)
-        return Case((model, source, target) if pad is None else (model, source, target, pad), (), note, sizes, grad)
+        return Case(
+            (model, source, target) if pad is None else (model, source, target, pad),
+            (),
+            note,
+            sizes,
+            grad,
+        )
 
     return [
         case("with the default pad"),
@@ -41,7 +56,9 @@ def _pairs(draw: Draw) -> list[Case]:
     ]
 
 
-LOSS = "F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)"
+LOSS = (
+    "F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)"
+)
 
 SENTENCES = """torch.stack(
         [F.cross_entropy(a, b, ignore_index=pad) for a, b in zip(logits, target[:, 1:]) if (b != pad).any()]
@@ -104,7 +121,10 @@ teacher_forcing_loss = Exercise(
             "mean over the padding",
             """You leave the padding out of the sum and still divide by all positions: short sentences get smaller
             losses. Divide by the number of real tokens, as `ignore_index=pad` does.""",
-            (LOSS, LOSS.replace("pad)", "pad, reduction='sum') / target[:, 1:].numel()")),
+            (
+                LOSS,
+                LOSS.replace("pad)", "pad, reduction='sum') / target[:, 1:].numel()"),
+            ),
         ),
         mistake(
             "summed",
@@ -154,11 +174,18 @@ teacher_forcing_loss = Exercise(
 
 
 class Writer:
-    """A model for `greedy` that needs no training: what it writes next depends on all that it was given so far."""
+    """A model for `greedy` that needs no training: what it writes next depends on all
+    that it was given so far.
+    """
 
     def __init__(self, seed: int, vocabulary: int, ends: float) -> None:
         """Draw its logits; <eos> gets ``ends`` more."""
-        self.training, self.vocabulary, self.ends, self.seed = (False, vocabulary, ends, seed)
+        self.training, self.vocabulary, self.ends, self.seed = (
+            False,
+            vocabulary,
+            ends,
+            seed,
+        )
 
     def train(self, mode: bool = True) -> None:
         """Switch dropout on or off; it has none."""
@@ -180,7 +207,9 @@ class Writer:
 def _sources(draw: Draw) -> list[Case]:
     def case(note: str, ends: float, max_length: int) -> Case:
         source = draw.ids(3, 9, draw.random.randrange(3, 6), 4)
-        return Case((Writer(draw.random.randrange(100), 7, ends), source, max_length), note=note)
+        return Case(
+            (Writer(draw.random.randrange(100), 7, ends), source, max_length), note=note
+        )
 
     return [
         *(case("where sentences end", 0.3, 12) for _ in range(4)),
@@ -223,8 +252,12 @@ greedy = Exercise(
     words="token {token} is {got}, expected {want}",
     hints=(
         "Keep three things from step to step: the last tokens, the state, and which sentences have ended.",
-        ("A sentence that has ended must write `pad` from then on: `masked_fill(done, pad)`. When may the loop stop?"),
-        ("`done = done | (token == eos)` after each step, and `while len(written) < max_length and not done.all()`."),
+        (
+            "A sentence that has ended must write `pad` from then on: `masked_fill(done, pad)`. When may the loop stop?"
+        ),
+        (
+            "`done = done | (token == eos)` after each step, and `while len(written) < max_length and not done.all()`."
+        ),
     ),
     mistakes=(
         mistake(
@@ -262,20 +295,31 @@ greedy = Exercise(
         mistake(
             "<bos> returned",
             """You return <bos> as the first column. It was given, not written.""",
-            ("torch.stack(written, dim=1)", "torch.stack([torch.full((len(source),), bos), *written], dim=1)"),
+            (
+                "torch.stack(written, dim=1)",
+                "torch.stack([torch.full((len(source),), bos), *written], dim=1)",
+            ),
         ),
         mistake(
             "<eos> replaced by padding",
             """Your <eos> is missing: it counts as written, and only what follows it is padding. Fill with `pad`
             **before** you look for new ends.""",
-            (NEXT, NEXT.replace(".masked_fill(done, pad)", "") + "\n        token = token.masked_fill(done, pad)"),
+            (
+                NEXT,
+                NEXT.replace(".masked_fill(done, pad)", "")
+                + "\n        token = token.masked_fill(done, pad)",
+            ),
         ),
         mistake(
             "one token too many",
             """You write one token more than `max_length`.""",
             ("len(written) < max_length", "len(written) <= max_length"),
         ),
-        mistake("least likely", """You take the least likely token: argmin instead of argmax.""", ("argmax", "argmin")),
+        mistake(
+            "least likely",
+            """You take the least likely token: argmin instead of argmax.""",
+            ("argmax", "argmin"),
+        ),
         mistake(
             "ends forgotten",
             """You remember only who ended in this very step: a sentence that has ended comes back to life. `done =
@@ -285,9 +329,16 @@ greedy = Exercise(
         mistake(
             "<bos> again and again",
             """You give the model <bos> at every step. It must get the token that was written last.""",
-            ("model.step(token, state)", "model.step(torch.full((len(source),), bos), state)"),
+            (
+                "model.step(token, state)",
+                "model.step(torch.full((len(source),), bos), state)",
+            ),
         ),
-        mistake("tokens by sentences", """Your result is (token, batch): stack along dim 1.""", ("dim=1", "dim=0")),
+        mistake(
+            "tokens by sentences",
+            """Your result is (token, batch): stack along dim 1.""",
+            ("dim=1", "dim=0"),
+        ),
     ),
     difficulty=4,
     minutes=20,

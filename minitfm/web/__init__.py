@@ -1,7 +1,9 @@
-"""The live pages: a Transformer that runs in the reader's browser, and views of its attention and of many figures.
+"""The live pages: a Transformer that runs in the reader's browser, and views of its
+attention and of many figures.
 
-``AttentionView``, ``LiveTransformer`` and ``Frames`` are widgets for the notebook. Their modules in ``static`` need no
-kernel, so the site (through ``minitfm.web.sphinx``) shows the same.
+``AttentionView``, ``LiveTransformer`` and ``Frames`` are widgets for the notebook.
+Their modules in ``static`` need no kernel, so the site (through ``minitfm.web.sphinx``)
+shows the same.
 """
 
 from importlib import import_module
@@ -15,7 +17,12 @@ __all__ = ["Attention", "AttentionView", "Frames", "LiveTransformer"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the widgets when they are used: the site's builds need neither torch nor anywidget."""
+    """Import the widgets when they are used: the site's builds need neither torch nor
+    anywidget.
+    """
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"minitfm.web.{'frames' if name == 'Frames' else 'widgets'}"), name)
+    return getattr(
+        import_module(f"minitfm.web.{'frames' if name == 'Frames' else 'widgets'}"),
+        name,
+    )

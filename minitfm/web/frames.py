@@ -1,4 +1,6 @@
-"""One figure out of many, chosen by the reader: with a kernel, and on a page without one."""
+"""One figure out of many, chosen by the reader: with a kernel, and on a page without
+one.
+"""
 
 import base64
 import io
@@ -18,14 +20,17 @@ if TYPE_CHECKING:
 
 
 class Frames(PageWidget):
-    """A figure that the reader redraws: with a slider if the choices are numbers, with buttons if they are texts.
+    """A figure that the reader redraws: with a slider if the choices are numbers, with
+    buttons if they are texts.
 
-    ``Frames(draw, [0.5, 0.9, 1.1], label="spectral radius", describe=describe)`` draws all its figures at once, and so
-    needs no kernel later. With ``typed=True`` the reader of a running notebook may also type an input of their own.
+    ``Frames(draw, [0.5, 0.9, 1.1], label="spectral radius", describe=describe)`` draws
+    all its figures at once, and so needs no kernel later. With ``typed=True`` the
+    reader of a running notebook may also type an input of their own.
 
     Attributes:
-        index: which of the choices is shown, counted from 0; it follows the reader, and setting it moves the view. It
-            is -1 while the reader looks at a figure of their own.
+        index: which of the choices is shown, counted from 0; it follows the reader, and
+            setting it moves the view. It is -1 while the reader looks at a figure of
+            their own.
     """
 
     _esm = bundle("frames.js")
@@ -48,24 +53,34 @@ class Frames(PageWidget):
         """Draw a figure for each choice.
 
         Args:
-            draw: makes the matplotlib figure of one choice; the figure is closed afterwards. What the reader typed and
-                it cannot draw, it refuses with a ``ValueError`` whose text is a sentence for the reader.
-            choices: what the reader may choose from, all numbers (in rising order) or all texts.
+            draw: makes the matplotlib figure of one choice; the figure is closed
+                afterwards. What the reader typed and it cannot draw, it refuses with a
+                ``ValueError`` whose text is a sentence for the reader.
+            choices: what the reader may choose from, all numbers (in rising order) or
+                all texts.
             label: what is chosen, such as ``"spectral radius"``.
-            describe: says in a sentence what the figure of one choice shows, for those who cannot see it.
+            describe: says in a sentence what the figure of one choice shows, for those
+                who cannot see it.
             start: the choice that is shown first; the first of them unless given.
             typed: a running notebook also has a field to type another text in.
 
         Raises:
-            ValueError: if there is nothing to choose from, the choices are of both kinds or in no order, ``start`` is
-                not among them, they are numbers and ``typed``, or a figure has no description.
+            ValueError: if there is nothing to choose from, the choices are of both
+                kinds or in no order, ``start`` is not among them, they are numbers and
+                ``typed``, or a figure has no description.
             TypeError: if ``draw`` returns something else than a figure.
         """
         kind = _kind(choices)
         if start is not None and start not in choices:
-            raise ValueError(f"start={start!r} is not among the choices: {', '.join(map(repr, choices))}")
+            raise ValueError(
+                f"start={start!r} is not among the choices:"
+                f" {', '.join(map(repr, choices))}"
+            )
         if typed and kind == "numbers":
-            raise ValueError("typed=True needs choices that are texts; these are numbers, and have a slider")
+            raise ValueError(
+                "typed=True needs choices that are texts; these are numbers, and have a"
+                " slider"
+            )
         self._draw, self._describe = draw, describe
         super().__init__(
             label=label,
@@ -80,8 +95,14 @@ class Frames(PageWidget):
         picture = _picture(self._draw, choice)
         alt = self._describe(choice).strip()
         if not alt:
-            raise ValueError(f"describe({choice!r}) is empty; say in a sentence what the figure shows")
-        return {"name": choice if isinstance(choice, str) else f"{choice:g}", "alt": alt} | picture
+            raise ValueError(
+                f"describe({choice!r}) is empty; say in a sentence what the figure"
+                " shows"
+            )
+        return {
+            "name": choice if isinstance(choice, str) else f"{choice:g}",
+            "alt": alt,
+        } | picture
 
     def _answer(self, _: Any, message: Any, __: Any) -> None:
         """Draw what the reader typed; an input that cannot be drawn gets a sentence."""
@@ -95,10 +116,15 @@ class Frames(PageWidget):
         self.send(answer)
 
     def html(self) -> str:
-        """The same for a page: an element with its figures inside, all but one hidden."""
+        """The same for a page: an element with its figures inside, all but one
+        hidden.
+        """
         images = "".join(
-            f'<img alt="{escape(frame["alt"])}" data-name="{escape(frame["name"])}" src="{frame["src"]}" '
-            f'width="{frame["width"]}" height="{frame["height"]}"{"" if i == max(self.index, 0) else " hidden"}>'
+            f'<img alt="{escape(frame["alt"])}" data-name="{escape(frame["name"])}"'
+            f' src="{frame["src"]}" '
+            f'width="{frame["width"]}"'
+            f' height="{frame["height"]}"'
+            f"{'' if i == max(self.index, 0) else ' hidden'}>"
             for i, frame in enumerate(self.frames)
         )
         typed = " typed" if self.typed else ""
@@ -108,7 +134,9 @@ class Frames(PageWidget):
         )
 
     def __repr__(self) -> str:
-        return f"Frames({self.label}: {', '.join(frame['name'] for frame in self.frames)})"
+        return (
+            f"Frames({self.label}: {', '.join(frame['name'] for frame in self.frames)})"
+        )
 
 
 def _kind(choices: Sequence[Any]) -> str:
@@ -116,15 +144,25 @@ def _kind(choices: Sequence[Any]) -> str:
         raise ValueError("there is nothing to choose from; give at least one choice")
     if all(isinstance(choice, str) for choice in choices):
         return "texts"
-    if not all(isinstance(choice, Real) and math.isfinite(choice) for choice in choices):
-        raise ValueError("the choices are neither all numbers nor all texts; give numbers for a slider, or texts")
+    if not all(
+        isinstance(choice, Real) and math.isfinite(choice) for choice in choices
+    ):
+        raise ValueError(
+            "the choices are neither all numbers nor all texts; give numbers for a"
+            " slider, or texts"
+        )
     if list(choices) != sorted(choices):
-        raise ValueError("the choices are not in rising order, as those of a slider have to be; sort them")
+        raise ValueError(
+            "the choices are not in rising order, as those of a slider have to be; sort"
+            " them"
+        )
     return "numbers"
 
 
 def _picture(draw: Callable[[Any], "Figure"], choice: Any) -> dict[str, Any]:
-    """The drawn figure as a PNG, in an address of its own; no figure stays open, even where drawing fails."""
+    """The drawn figure as a PNG, in an address of its own; no figure stays open, even
+    where drawing fails.
+    """
     import matplotlib.pyplot as plt
     from matplotlib.figure import Figure
     from PIL import Image
@@ -135,16 +173,21 @@ def _picture(draw: Callable[[Any], "Figure"], choice: Any) -> dict[str, Any]:
         figure = draw(choice)
         if not isinstance(figure, Figure):
             raise TypeError(
-                f"draw({choice!r}) returned {type(figure).__name__}, not a matplotlib figure; "
-                "end it with `return figure`"
+                f"draw({choice!r}) returned {type(figure).__name__}, not a matplotlib"
+                " figure; end it with `return figure`"
             )
         figure.savefig(png, format="png", dpi="figure", facecolor="white")
         plt.close(figure)
     finally:
         for number in set(plt.get_fignums()) - open_before:
             plt.close(number)
-    # A palette makes the file a third as large; no color moves by more than the eye forgives.
-    image = Image.open(png).convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    # A palette makes the file a third as large; no color moves by more than the eye
+    # forgives.
+    image = (
+        Image.open(png)
+        .convert("RGB")
+        .quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    )
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     address = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()

@@ -1,4 +1,6 @@
-"""The live pages' HTML and JavaScript, without a kernel: what the widgets and the site have in common."""
+"""The live pages' HTML and JavaScript, without a kernel: what the widgets and the site
+have in common.
+"""
 
 import json
 import re
@@ -8,37 +10,69 @@ from pathlib import Path
 from typing import Any
 
 STATIC = Path(__file__).parent / "static"
-ELEMENTS = {"minitfm-attention": "attention-view.js", "minitfm-live": "live.js", "minitfm-frames": "frames.js"}
+ELEMENTS = {
+    "minitfm-attention": "attention-view.js",
+    "minitfm-live": "live.js",
+    "minitfm-frames": "frames.js",
+}
 DATE_MODEL = "dates.safetensors"
 DATE_PROMPT = "A date in English"
-DATE_EXAMPLES = ("4 March 2025", "Saturday, 14 October 2017", "Oct 3, 1987", "1999/12/31", "Sun, 01 Feb 2048")
-WITHOUT = "This view comes alive with JavaScript: on a page from a server (make serve), or in a running notebook."
+DATE_EXAMPLES = (
+    "4 March 2025",
+    "Saturday, 14 October 2017",
+    "Oct 3, 1987",
+    "1999/12/31",
+    "Sun, 01 Feb 2048",
+)
+WITHOUT = (
+    "This view comes alive with JavaScript: on a page from a server (make serve), or in"
+    " a running notebook."
+)
 
 
 def bundle(name: str) -> str:
-    """One of the modules in `static` with those that it imports inside, as a widget's front end has to be.
+    """One of the modules in `static` with those that it imports inside, as a widget's
+    front end has to be.
 
-    Our modules import each other only in the form `import("./other.js")`, when they need each other. A notebook has no
-    such address, so the text of the other module takes its place.
+    Our modules import each other only in the form `import("./other.js")`, when they
+    need each other. A notebook has no such address, so the text of the other module
+    takes its place.
     """
 
     def inside(match: re.Match[str]) -> str:
-        return f'import(URL.createObjectURL(new Blob([{json.dumps(bundle(match[1]))}], {{ type: "text/javascript" }})))'
+        return (
+            f"import(URL.createObjectURL(new Blob([{json.dumps(bundle(match[1]))}], {{"
+            ' type: "text/javascript" })))'
+        )
 
-    return re.sub(r'\bimport\("\./([\w-]+\.js)"\)', inside, (STATIC / name).read_text(encoding="utf-8"))
+    return re.sub(
+        r'\bimport\("\./([\w-]+\.js)"\)',
+        inside,
+        (STATIC / name).read_text(encoding="utf-8"),
+    )
 
 
 def attention_html(data: dict[str, Any]) -> str:
     """An attention view for a page: the element with its data inside."""
-    # "</script>" in a token would end the script element, and "<" as \u003c is the same JSON.
-    inline = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
-    return f'<minitfm-attention><p>{WITHOUT}</p><script type="application/json">{inline}</script></minitfm-attention>'
+    # "</script>" in a token would end the script element, and "<" as \u003c is the same
+    # JSON.
+    inline = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
+        "<", "\\u003c"
+    )
+    return (
+        f"<minitfm-attention><p>{WITHOUT}</p><script"
+        f' type="application/json">{inline}</script></minitfm-attention>'
+    )
 
 
-def live_html(model: str, prompt: str = DATE_PROMPT, examples: Sequence[str] = DATE_EXAMPLES) -> str:
-    """A live Transformer for a page; `model` is the address of its file, as seen from the page."""
+def live_html(
+    model: str, prompt: str = DATE_PROMPT, examples: Sequence[str] = DATE_EXAMPLES
+) -> str:
+    """A live Transformer for a page; `model` is the address of its file, as seen from
+    the page.
+    """
     examples_json = json.dumps(list(examples), ensure_ascii=False)
     return (
-        f'<minitfm-live model="{escape(model)}" prompt="{escape(prompt)}" examples="{escape(examples_json)}">'
-        f"<p>{WITHOUT}</p></minitfm-live>"
+        f'<minitfm-live model="{escape(model)}" prompt="{escape(prompt)}"'
+        f' examples="{escape(examples_json)}"><p>{WITHOUT}</p></minitfm-live>'
     )

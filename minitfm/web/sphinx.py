@@ -1,6 +1,8 @@
-"""What a Sphinx site needs for the live pages: put `minitfm.web.sphinx` among its extensions.
+"""What a Sphinx site needs for the live pages: put `minitfm.web.sphinx` among its
+extensions.
 
-Pages that hold one of our elements get its script; `{live-transformer}` puts the live model on a page of prose.
+Pages that hold one of our elements get its script; `{live-transformer}` puts the live
+model on a page of prose.
 """
 
 import filecmp
@@ -12,11 +14,20 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from minitfm.web.pages import DATE_EXAMPLES, DATE_MODEL, DATE_PROMPT, ELEMENTS, STATIC, live_html
+from minitfm.web.pages import (
+    DATE_EXAMPLES,
+    DATE_MODEL,
+    DATE_PROMPT,
+    ELEMENTS,
+    STATIC,
+    live_html,
+)
 
 
 class LiveTransformerDirective(SphinxDirective):
-    """A live Transformer; the options `prompt`, `examples` (a JSON list) and `model` (a file in `static`)."""
+    """A live Transformer; the options `prompt`, `examples` (a JSON list) and `model` (a
+    file in `static`).
+    """
 
     option_spec = {"prompt": str, "examples": json.loads, "model": str}  # noqa: RUF012
 
@@ -32,7 +43,9 @@ class LiveTransformerDirective(SphinxDirective):
 
 
 def copy_static(app: Sphinx) -> None:
-    """Put the modules and the model into the site, where they are not there yet or have changed."""
+    """Put the modules and the model into the site, where they are not there yet or have
+    changed.
+    """
     if app.builder.format != "html":
         return
     folder = Path(app.outdir, "_static", "minitfm")
@@ -43,7 +56,9 @@ def copy_static(app: Sphinx) -> None:
             shutil.copyfile(source, target)
 
 
-def add_scripts(app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None) -> None:
+def add_scripts(
+    app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
+) -> None:
     """Load an element's script on the pages that use it, and on no other."""
     for element, script in ELEMENTS.items():
         if f"<{element}" in context.get("body", ""):

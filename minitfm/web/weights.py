@@ -1,4 +1,6 @@
-"""A trained Transformer as one safetensors file: what the reader's browser loads, and Python reads back."""
+"""A trained Transformer as one safetensors file: what the reader's browser loads, and
+Python reads back.
+"""
 
 import dataclasses
 import json
@@ -7,8 +9,8 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
+from minitfm.study.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
-from minitfm.vocabulary import Vocabulary
 
 
 def pack(
@@ -19,12 +21,14 @@ def pack(
     about: dict[str, Any] | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> bytes:
-    """Write a model with all that it takes to run it: its config and the symbols behind its ids.
+    """Write a model with all that it takes to run it: its config and the symbols behind
+    its ids.
 
     Args:
         model: its parameters are written under their names, a shared matrix once.
         vocabulary: the symbols that source and target share.
-        longest: symbols in the longest source, and in the longest target, that the model was trained for.
+        longest: symbols in the longest source, and in the longest target, that the
+            model was trained for.
         about: what else the file should say of itself, such as how it was made.
         dtype: half precision halves the file; float32 keeps every bit.
 
@@ -38,18 +42,24 @@ def pack(
         "longest": longest,
         "about": about or {},
     }
-    weights = {name: parameter.detach().to("cpu", dtype).contiguous() for name, parameter in model.named_parameters()}
+    weights = {
+        name: parameter.detach().to("cpu", dtype).contiguous()
+        for name, parameter in model.named_parameters()
+    }
     return save(weights, {"minitfm": json.dumps(facts, ensure_ascii=False)})
 
 
 def read_facts(file: bytes) -> dict[str, Any]:
     """What a file of `pack` says of itself: config, symbols, longest, about."""
-    length = int.from_bytes(file[:8], "little")  # the format: eight bytes of length, then a JSON header of that length
+    length = int.from_bytes(
+        file[:8], "little"
+    )  # the format: eight bytes of length, then a JSON header of that length
     return json.loads(json.loads(file[8 : 8 + length])["__metadata__"]["minitfm"])
 
 
 def unpack(file: bytes) -> tuple[Transformer, Vocabulary]:
-    """Read a file of `pack`: the model, in float32 and evaluation mode, and its vocabulary.
+    """Read a file of `pack`: the model, in float32 and evaluation mode, and its
+    vocabulary.
 
     Raises:
         ValueError: if the file lacks a parameter of its config, or holds one too many.
@@ -59,7 +69,8 @@ def unpack(file: bytes) -> tuple[Transformer, Vocabulary]:
     parameters, weights = dict(model.named_parameters()), load(file)
     if parameters.keys() != weights.keys():
         raise ValueError(
-            f"the file's weights do not fit its config; they differ in {parameters.keys() ^ weights.keys()}"
+            "the file's weights do not fit its config; they differ in"
+            f" {parameters.keys() ^ weights.keys()}"
         )
     with torch.no_grad():
         for name, parameter in parameters.items():

@@ -1,4 +1,6 @@
-"""The notebook's widgets: alive in JupyterLab and Colab, and the same view in the static book."""
+"""The notebook's widgets: alive in JupyterLab and Colab, and the same view in the
+static book.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,9 +13,16 @@ from jaxtyping import Float
 from torch import Tensor
 
 from minitfm.seq2seq import greedy
+from minitfm.study.vocabulary import BOS, EOS, SPECIAL, Vocabulary
 from minitfm.transformer import Transformer
-from minitfm.vocabulary import BOS, EOS, SPECIAL, Vocabulary
-from minitfm.web.pages import DATE_EXAMPLES, DATE_MODEL, DATE_PROMPT, attention_html, bundle, live_html
+from minitfm.web.pages import (
+    DATE_EXAMPLES,
+    DATE_MODEL,
+    DATE_PROMPT,
+    attention_html,
+    bundle,
+    live_html,
+)
 from minitfm.web.weights import pack
 
 DIGITS = 3  # of a weight; more are not seen in a picture, and make the page heavier
@@ -37,7 +46,8 @@ class Attention:
 
     Attributes:
         label: a short name, such as ``"Cross"``.
-        weights: (layer, head, query, key); a single layer or a single head may lack its axis.
+        weights: (layer, head, query, key); a single layer or a single head may lack its
+            axis.
         queries: the tokens that look.
         keys: the tokens that are looked at; the queries themselves unless said.
         causal: no query may look at a later key.
@@ -59,19 +69,38 @@ class Attention:
         Raises:
             ValueError: if the weights do not fit the tokens.
         """
-        queries, keys = list(self.queries), list(self.queries if self.keys is None else self.keys)
+        queries, keys = (
+            list(self.queries),
+            list(self.queries if self.keys is None else self.keys),
+        )
         shape = tuple(self.weights.shape)
         if not 2 <= len(shape) <= 4 or shape[-2:] != (len(queries), len(keys)):
             raise ValueError(
-                f"weights of shape {shape} do not fit {len(queries)} queries and {len(keys)} keys; "
-                "they should be (layer, head, query, key), or the last two or three of these"
+                f"weights of shape {shape} do not fit {len(queries)} queries and"
+                f" {len(keys)} keys; they should be (layer, head, query, key), or the"
+                " last two or three of these"
             )
-        layers = self.weights.detach().cpu().double().reshape((1,) * (4 - len(shape)) + shape)
+        layers = (
+            self.weights.detach()
+            .cpu()
+            .double()
+            .reshape((1,) * (4 - len(shape)) + shape)
+        )
         rounded = [
-            [[_rounded(row[: i + 1] if self.causal else row) for i, row in enumerate(head)] for head in layer]
+            [
+                [
+                    _rounded(row[: i + 1] if self.causal else row)
+                    for i, row in enumerate(head)
+                ]
+                for head in layer
+            ]
             for layer in layers.tolist()
         ]
-        view: dict[str, Any] = {"name": self.label.lower(), "label": self.label, "caption": self.caption}
+        view: dict[str, Any] = {
+            "name": self.label.lower(),
+            "label": self.label,
+            "caption": self.caption,
+        }
         view |= {"queries": queries, "keys": keys, "weights": rounded}
         return view | ({"writes": list(self.writes)} if self.writes is not None else {})
 
@@ -83,25 +112,28 @@ def _rounded(row: list[float]) -> list[float | int]:
 class AttentionView(PageWidget):
     """Who attends to whom: lines between tokens, a heat map, a table.
 
-    ``AttentionView.of(model, vocabulary, "4 March 2025")`` shows every attention of a translation, and
-    ``AttentionView(Attention("Self-attention", weights, tokens))`` any weights at all.
+    ``AttentionView.of(model, vocabulary, "4 March 2025")`` shows every attention of a
+    translation, and ``AttentionView(Attention("Self-attention", weights, tokens))`` any
+    weights at all.
 
     Attributes:
-        selection: what is looked at, such as ``{"view": "cross", "layer": 1, "heads": [0, 2]}``; it follows the
-            reader's clicks, and setting it moves the view.
+        selection: what is looked at, such as ``{"view": "cross", "layer": 1, "heads":
+            [0, 2]}``; it follows the reader's clicks, and setting it moves the view.
     """
 
     _esm = bundle("attention-view.js")
     data = traitlets.Dict().tag(sync=True)
     selection = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, *attentions: Attention, start: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, *attentions: Attention, start: dict[str, Any] | None = None
+    ) -> None:
         """Look at some attentions.
 
         Args:
             attentions: what to choose from; the last one is shown first.
-            start: what to show first instead, as in ``selection``, and with ``"focus": {"side": "query", "index": 3}``
-                also on which token to stand.
+            start: what to show first instead, as in ``selection``, and with ``"focus":
+                {"side": "query", "index": 3}`` also on which token to stand.
         """
         super().__init__()
         self.show(*attentions, start=start)
@@ -110,7 +142,8 @@ class AttentionView(PageWidget):
         """Look at other attentions, in the same place."""
         if not attentions:
             raise ValueError(
-                'there is nothing to look at; give at least one Attention("Self-attention", weights, tokens)'
+                "there is nothing to look at; give at least one"
+                ' Attention("Self-attention", weights, tokens)'
             )
         data: dict[str, Any] = {"views": [attention.data() for attention in attentions]}
         self.data = data | ({"start": start} if start else {})
@@ -136,14 +169,20 @@ class AttentionView(PageWidget):
             start: what to show first, as in ``AttentionView``.
             max_length: where to stop a greedy translation that does not end.
         """
-        return cls(*attentions(model, vocabulary, source, target, max_length=max_length), start=start)
+        return cls(
+            *attentions(model, vocabulary, source, target, max_length=max_length),
+            start=start,
+        )
 
     def html(self) -> str:
         """The view as an element with its data inside."""
         return attention_html(self.data)
 
     def __repr__(self) -> str:
-        kinds = (f"{view['label']} {len(view['queries'])}×{len(view['keys'])}" for view in self.data["views"])
+        kinds = (
+            f"{view['label']} {len(view['queries'])}×{len(view['keys'])}"
+            for view in self.data["views"]
+        )
         return f"AttentionView({', '.join(kinds)})"
 
 
@@ -156,14 +195,18 @@ def attentions(
     *,
     max_length: int = 64,
 ) -> list[Attention]:
-    """The three kinds of attention of one translation, for ``AttentionView``; arguments as in ``AttentionView.of``."""
+    """The three kinds of attention of one translation, for ``AttentionView``; arguments
+    as in ``AttentionView.of``.
+    """
     was_training, device = model.training, next(model.parameters()).device
     source_ids = vocabulary.encode([source]).to(device)
     model.eval()
     try:
         if target is None:
             target = vocabulary.decode(greedy(model, source_ids, max_length)[0])
-        weights = model.attention(source_ids, vocabulary.encode([target], bos=True).to(device))
+        weights = model.attention(
+            source_ids, vocabulary.encode([target], bos=True).to(device)
+        )
     finally:
         model.train(was_training)
 
@@ -174,17 +217,29 @@ def attentions(
     queries, writes = [SPECIAL[BOS], *target], [*target, SPECIAL[EOS]]
     encoder, decoder, cross = map(
         kind,
-        ("encoder.layers.{}.self_attention", "decoder.layers.{}.self_attention", "decoder.layers.{}.cross_attention"),
+        (
+            "encoder.layers.{}.self_attention",
+            "decoder.layers.{}.self_attention",
+            "decoder.layers.{}.cross_attention",
+        ),
     )
     return [
-        Attention("Encoder", encoder, list(source), caption="Self-attention: the source looks at itself."),
+        Attention(
+            "Encoder",
+            encoder,
+            list(source),
+            caption="Self-attention: the source looks at itself.",
+        ),
         Attention(
             "Decoder",
             decoder,
             queries,
             causal=True,
             writes=writes,
-            caption="Masked self-attention: the target looks at itself and at what stands before.",
+            caption=(
+                "Masked self-attention: the target looks at itself and at what stands"
+                " before."
+            ),
         ),
         Attention(
             "Cross",
@@ -192,16 +247,20 @@ def attentions(
             queries,
             list(source),
             writes=writes,
-            caption="Cross-attention: the target looks at the source, to find what to write next.",
+            caption=(
+                "Cross-attention: the target looks at the source, to find what to write"
+                " next."
+            ),
         ),
     ]
 
 
 class LiveTransformer(PageWidget):
-    """Type a text and watch a trained model translate it, token by token, with the attention of every step.
+    """Type a text and watch a trained model translate it, token by token, with the
+    attention of every step.
 
-    In a running notebook it is the model given here; the static book has no kernel to take it from, and shows a model
-    that the site brings along.
+    In a running notebook it is the model given here; the static book has no kernel to
+    take it from, and shows a model that the site brings along.
     """
 
     _esm = bundle("live.js")
@@ -224,12 +283,18 @@ class LiveTransformer(PageWidget):
         Args:
             model: the trained model.
             vocabulary: its symbols, each a single character.
-            longest: symbols in the longest source, and in the longest target with its ``<eos>``; for dates.
+            longest: symbols in the longest source, and in the longest target with its
+                ``<eos>``; for dates.
             prompt: what the reader is asked for.
             examples: texts to try at a click.
-            page_model: the model of the static page: the address of its file as seen from there.
+            page_model: the model of the static page: the address of its file as seen
+                from there.
         """
-        super().__init__(file=pack(model, vocabulary, longest=longest), prompt=prompt, examples=list(examples))
+        super().__init__(
+            file=pack(model, vocabulary, longest=longest),
+            prompt=prompt,
+            examples=list(examples),
+        )
         self.page_model = page_model
 
     def html(self) -> str:

@@ -38,51 +38,97 @@ def seconds(forward: Callable[[], Tensor]) -> tuple[float, float]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    for name, default in {"steps": 256, "batch": 64, "width": 256, "layers": 1, "threads": 1, "rounds": 7}.items():
+    for name, default in {
+        "steps": 256,
+        "batch": 64,
+        "width": 256,
+        "layers": 1,
+        "threads": 1,
+        "rounds": 7,
+    }.items():
         parser.add_argument(f"--{name}", type=int, default=default)
     parser.add_argument("--bidirectional", action="store_true")
-    parser.add_argument("--padded", action="store_true", help="random lengths: a mask here, a packed sequence in torch")
-    parser.add_argument("--fixed-input", action="store_true", help="no gradient of the input is asked for")
-    parser.add_argument("--precision", choices=["highest", "high", "medium"], default="highest")
-    parser.add_argument("--tables", type=Path, help="also write the ratios as a CSV file into this folder")
+    parser.add_argument(
+        "--padded",
+        action="store_true",
+        help="random lengths: a mask here, a packed sequence in torch",
+    )
+    parser.add_argument(
+        "--fixed-input",
+        action="store_true",
+        help="no gradient of the input is asked for",
+    )
+    parser.add_argument(
+        "--precision", choices=["highest", "high", "medium"], default="highest"
+    )
+    parser.add_argument(
+        "--tables",
+        type=Path,
+        help="also write the ratios as a CSV file into this folder",
+    )
     options = parser.parse_args()
     torch.manual_seed(0)
     torch.set_num_threads(options.threads)
     torch.set_float32_matmul_precision(options.precision)
 
-    x = torch.randn(options.batch, options.steps, options.width, requires_grad=not options.fixed_input)
+    x = torch.randn(
+        options.batch,
+        options.steps,
+        options.width,
+        requires_grad=not options.fixed_input,
+    )
     lengths = torch.randint(1, options.steps + 1, (options.batch,))
     lengths[0] = options.steps
-    mask = torch.arange(options.steps) < lengths.unsqueeze(1) if options.padded else None
+    mask = (
+        torch.arange(options.steps) < lengths.unsqueeze(1) if options.padded else None
+    )
 
     def call_torch(model: nn.Module) -> Tensor:
         if not options.padded:
             return model(x)[0]
-        packed = pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+        packed = pack_padded_sequence(
+            x, lengths, batch_first=True, enforce_sorted=False
+        )
         return pad_packed_sequence(model(packed)[0], batch_first=True)[0]
 
-    print(f"{vars(options)}, torch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
+    print(
+        f"{vars(options)}, torch {torch.__version__}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}"
+    )
     print("                  ours, ms  torch, ms  ratio of least  median ratio")
     kinds = ((RNN, nn.RNN), (LSTM, nn.LSTM), (GRU, nn.GRU))
     ratios: dict[str, list[str]] = {}
-    for ours, theirs, fast in ((*kind, fast) for kind in kinds for fast in (False, True)):
+    for ours, theirs, fast in (
+        (*kind, fast) for kind in kinds for fast in (False, True)
+    ):
         size = (options.width, options.width, options.layers)
         first = ours(*size, bidirectional=options.bidirectional, fast=fast)
         second = theirs(*size, bidirectional=options.bidirectional, batch_first=True)
         rounds = [
-            (*seconds(lambda model=first: model(x, mask)[0]), *seconds(lambda model=second: call_torch(model)))
+            (
+                *seconds(lambda model=first: model(x, mask)[0]),
+                *seconds(lambda model=second: call_torch(model)),
+            )
             for _ in range(1 + options.rounds)
         ]
         for clock, offset in (("wall", 0), ("CPU", 1)):
-            pairs = [(times[offset], times[offset + 2]) for times in rounds[1:]]  # the first round warms up
+            pairs = [
+                (times[offset], times[offset + 2]) for times in rounds[1:]
+            ]  # the first round warms up
             a, b = (min(column) for column in zip(*pairs))
             middle = median(mine / other for mine, other in pairs)
             name = f"{ours.__name__:5}{'fast' if fast else 'loop'}"
             if clock == "wall":
                 ratios.setdefault(ours.__name__, [ours.__name__]).append(f"{a / b:.2f}")
-            print(f"{name:9}{clock:>6}{1000 * a:11.0f}{1000 * b:11.0f}{a / b:16.2f}{middle:14.2f}")
+            print(
+                f"{name:9}{clock:>6}{1000 * a:11.0f}{1000 * b:11.0f}{a / b:16.2f}{middle:14.2f}"
+            )
     print(f"load {os.getloadavg()[0]:.1f}")
-    keep(options.tables, "recurrent", ("network", "the loop", "fast=True"), ratios.values())
+    keep(
+        options.tables,
+        "recurrent",
+        ("network", "the loop", "fast=True"),
+        ratios.values(),
+    )
 
 
 if __name__ == "__main__":

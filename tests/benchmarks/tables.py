@@ -5,7 +5,12 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 
-def keep(folder: Path | None, name: str, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def keep(
+    folder: Path | None,
+    name: str,
+    head: Sequence[str],
+    rows: Iterable[Sequence[object]],
+) -> None:
     """Write a table as FOLDER/NAME.csv, if a folder was named."""
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)

@@ -6,9 +6,9 @@
 import importlib
 import sys
 
-from minitfm.exercises.answer import Answer
-from minitfm.exercises.engine import Exercise, Task
-from minitfm.exercises.show import stars
+from minitfm.exercises.engine.answer import Answer
+from minitfm.exercises.engine.exercise import Exercise, Task
+from minitfm.exercises.engine.show import stars
 
 
 def folded(summary: str, text: str) -> str:
@@ -20,7 +20,14 @@ def text_cell(task: Task, number: int) -> str:
     """The Markdown cell of an exercise: statement, hints, solution."""
     title = f"### Exercise {number}: {task.name.replace('_', ' ')} {stars(task.difficulty)} · {task.minutes} min"
     hints = [folded(f"Hint {n}", hint) for n, hint in enumerate(task.hints, 1)]
-    return "\n\n".join([title, task.statement, *hints, folded("Solution", f"```python\n{task.solution().text}\n```")])
+    return "\n\n".join(
+        [
+            title,
+            task.statement,
+            *hints,
+            folded("Solution", f"```python\n{task.solution().text}\n```"),
+        ]
+    )
 
 
 def code_cell(task: Task, answer: str) -> str:
@@ -33,7 +40,12 @@ def code_cell(task: Task, answer: str) -> str:
 
 def solved(task: Task) -> str:
     """The code cell with the solution in it."""
-    return code_cell(task, f"answer = {task.reference()!r}" if isinstance(task, Answer) else task.solution().text)
+    return code_cell(
+        task,
+        f"answer = {task.reference()!r}"
+        if isinstance(task, Answer)
+        else task.solution().text,
+    )
 
 
 if __name__ == "__main__":

@@ -14,8 +14,16 @@ from nbformat import NotebookNode
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
-KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-LANGUAGE = {"language_info": {"name": "python", "file_extension": ".py", "mimetype": "text/x-python"}}
+KERNEL = {
+    "kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}
+}
+LANGUAGE = {
+    "language_info": {
+        "name": "python",
+        "file_extension": ".py",
+        "mimetype": "text/x-python",
+    }
+}
 
 
 def stored(output: NotebookNode) -> NotebookNode | None:
@@ -33,7 +41,11 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
     whole: list[NotebookNode] = []
     for output in outputs:
         last = whole[-1] if whole else None
-        if last and last.output_type == output.output_type == "stream" and last.name == output.name:
+        if (
+            last
+            and last.output_type == output.output_type == "stream"
+            and last.name == output.name
+        ):
             last.text += output.text
         else:
             whole.append(output)
@@ -47,7 +59,9 @@ def normalize(notebook: NotebookNode, name: str) -> None:
         cell["id"] = f"{name[:2]}-{number:03}"
         cell.metadata.pop("execution", None)
         if cell.cell_type == "code":
-            cell.outputs = joined([output for output in map(stored, cell.outputs) if output])
+            cell.outputs = joined(
+                [output for output in map(stored, cell.outputs) if output]
+            )
 
 
 def run(path: Path) -> float:
@@ -55,7 +69,9 @@ def run(path: Path) -> float:
     notebook = nbformat.read(path, as_version=4)
     start = time.perf_counter()
     with tempfile.TemporaryDirectory() as empty:
-        client = NotebookClient(notebook, timeout=600, kernel_name="python3", store_widget_state=False)
+        client = NotebookClient(
+            notebook, timeout=600, kernel_name="python3", store_widget_state=False
+        )
         client.execute(cwd=empty)
     seconds = time.perf_counter() - start
     normalize(notebook, path.stem)

@@ -1,0 +1,183 @@
+"""Compare two outcomes, and say in words where and how they differ."""
+
+import math
+from itertools import combinations
+
+import torch
+from torch import Tensor
+
+from minitfm.exercises.engine.draw import Case
+from minitfm.exercises.engine.observe import Outcome
+
+# Rounding differs between two right formulas by some 1e-15 of the largest number in
+# float64, 1e-6 in float32.
+TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-4}
+
+
+def close(a: Tensor, b: Tensor) -> bool:
+    """Equal up to rounding; b is the expected one."""
+    if (a.shape, a.dtype, a.device) != (b.shape, b.dtype, b.device):
+        return False
+    if a.device.type == "meta":
+        return True
+    if not a.is_floating_point():
+        return torch.equal(a, b)
+    tolerance = TOLERANCE.get(b.dtype, 1e-2)
+    finite = b[b.isfinite()]
+    largest = finite.abs().max().item() if finite.numel() else 0.0
+    return torch.allclose(
+        a, b, rtol=tolerance, atol=tolerance * min(largest, 1.0), equal_nan=True
+    )
+
+
+def same(a: Outcome, b: Outcome) -> bool:
+    """Whether two calls gave the same: value and gradients, or the same exception."""
+    if a.excused or b.excused:
+        return True
+    if a.value is None or b.value is None:
+        if a.raised is None or b.raised is None:
+            return False
+        return (a.raised.kind, a.raised.text) == (b.raised.kind, b.raised.text)
+    if a.changed != b.changed or not close(a.value, b.value):
+        return False
+    return len(a.gradients) == len(b.gradients) and all(
+        map(close, a.gradients, b.gradients)
+    )
+
+
+def wrong_shape(got: Tensor, want: Tensor, axes: tuple[str, ...], case: Case) -> str:
+    """The shape that is, the shape that should be, and which axis is to blame."""
+    named = (
+        f"({', '.join(axes)}) = {tuple(want.shape)}" if axes else f"{tuple(want.shape)}"
+    )
+    told = f"The shape should be {named}; yours is {tuple(got.shape)}."
+    if got.ndim != want.ndim:
+        return f"{told} That is {got.ndim} axes instead of {want.ndim}."
+    if sorted(got.shape) == sorted(want.shape):
+        return f"{told} The sizes are right, in another order: an axis is transposed."
+    axis = next(i for i in range(got.ndim) if got.shape[i] != want.shape[i])
+    whose = [name for name, size in case.sizes.items() if size == got.shape[axis]]
+    name = axes[axis] if axes else f"number {axis}"
+    return f"{told} Axis {name} has {got.shape[axis]} entries" + (
+        f", the size of {whose[0]}." if whose else "."
+    )
+
+
+def wrong_dtype(got: Tensor, want: Tensor) -> str:
+    """What type of number came out, and which should have."""
+    kind, due = (str(t.dtype).removeprefix("torch.") for t in (got, want))
+    advice = {
+        "bool": "compare (`==`, `!=`, `<`) or `.bool()` gives booleans",
+        "int64": "ids and positions are whole numbers",
+        "float64": "keep the type of the inputs, and compute tables in float64",
+    }.get(
+        due,
+        "a table or constant of another type has widened it: `.to(x)` gives it the type and device of `x`",
+    )
+    return f"The numbers should be {due}, yours are {kind}; {advice}."
+
+
+def wrong_values(
+    got: Tensor, want: Tensor, axes: tuple[str, ...], words: str, case: Case
+) -> str:
+    """The first entry that differs, the size of the error, and a guess at its kind."""
+    differs = ~torch.isclose(
+        got.double(), want.double(), rtol=1e-6, atol=1e-6, equal_nan=True
+    )
+    if not differs.any():
+        differs = got != want
+    where = differs.nonzero()[0].tolist()
+    g, w = got[tuple(where)].item(), want[tuple(where)].item()
+    place = dict(zip(axes, where))
+    if words:
+        told = words.format(**place, got=number(g, w), want=number(w, g))
+        told = (
+            f"in row {place['batch']} of the batch, {told}"
+            if "batch" in place and len(got) > 1
+            else told
+        )
+    else:
+        spot = ", ".join(f"{axis} {i}" for axis, i in place.items()) or "the one number"
+        told = f"{spot} is {number(g, w)}, expected {number(w, g)}"
+    before = "; all earlier agree" if any(where) else ""
+    return f"{told[0].upper()}{told[1:]}{before}. {size_of_error(got, want)} {guess(got, want, case)}".strip()
+
+
+def number(x: float, other: float) -> str:
+    """As few digits as tell it from the other."""
+    if isinstance(x, bool | int):
+        return str(x)
+    for digits in (2, 4):
+        if f"{x:.{digits}f}" != f"{other:.{digits}f}":
+            return f"{x:.{digits}f}"
+    return f"{x:.4g}" if f"{x:.4g}" != f"{other:.4g}" else f"{x:.9g}"
+
+
+def size_of_error(got: Tensor, want: Tensor) -> str:
+    """How many entries differ, and by how much at most."""
+    if want.numel() == 1:
+        return ""
+    differs = ~torch.isclose(
+        got.double(), want.double(), rtol=1e-6, atol=1e-6, equal_nan=True
+    )
+    told = f"{int(differs.sum())} of {want.numel()} entries differ"
+    if got.isnan().any() and not want.isnan().any():
+        return f"{told}, {int(got.isnan().sum())} of them are NaN."
+    if not got.is_floating_point():
+        return f"{told}."
+    worst = (got - want).abs().max().item()
+    return f"{told}, by {worst:.2g} at most (the largest expected number is {want.abs().max().item():.2g})."
+
+
+def guess(got: Tensor, want: Tensor, case: Case) -> str:
+    """Scale, shift, axis or precision: what a look at the numbers suggests, or
+    nothing.
+    """
+    if got.isnan().any():
+        return "NaN comes from 0/0, ∞ − ∞ or the softmax of a row of −∞ alone."
+    if got.isinf().any():
+        return (
+            "An infinity got through: exp overflows, or −∞ was used after the softmax."
+        )
+    if not got.is_floating_point():
+        return (
+            "Everything is the other way round."
+            if got.dtype == torch.bool and torch.equal(got, ~want)
+            else ""
+        )
+    ratio = ((got * want).sum() / (want * want).sum().clamp_min(1e-30)).item()
+    if not got.any():
+        return "Everything is 0."
+    if torch.allclose(got, want * ratio, rtol=1e-5, atol=1e-8):
+        return f"Everything is {factor(ratio, case.sizes)} what it should be: look for a scale."
+    if want.numel() > 1 and torch.allclose(
+        got - want, (got - want).flatten()[0].expand_as(want), rtol=1e-5, atol=1e-8
+    ):
+        return "Everything is shifted by the same amount: look for a sum or a bias."
+    for i, j in combinations(range(want.ndim), 2):
+        if want.shape[i] == want.shape[j] and torch.allclose(
+            got, want.transpose(i, j), atol=1e-8
+        ):
+            return f"It is right with the axes {i} and {j} exchanged: look for a transpose."
+    for axis in range(want.ndim):
+        for turned in (want.flip(axis), want.roll(1, axis), want.roll(-1, axis)):
+            if torch.allclose(got, turned, atol=1e-8):
+                return f"The right numbers stand in another order along axis {axis}."
+    if torch.allclose(
+        got.flatten().sort().values, want.flatten().sort().values, rtol=1e-5, atol=1e-8
+    ):
+        return "The right numbers stand in other places: look at the axes."
+    if torch.allclose(got, want, rtol=1e-3, atol=1e-3 * want.abs().max().item()):
+        return "It is almost right: look for a small constant (ε), or for numbers computed in a narrower type."
+    return ""
+
+
+def factor(ratio: float, sizes: dict[str, int]) -> str:
+    """A ratio by its name, where it has one: "2.00 = √d_k times"."""
+    for name, size in sizes.items():
+        for value, called in ((size, name), (math.sqrt(size), f"√{name}")):
+            if math.isclose(ratio, value, rel_tol=1e-5):
+                return f"{ratio:.2f} = {called} times"
+            if math.isclose(ratio, 1 / value, rel_tol=1e-5):
+                return f"{ratio:.2f} = 1/{called} of"
+    return f"{ratio:.3g} times"

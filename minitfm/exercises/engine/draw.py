@@ -1,0 +1,102 @@
+"""Inputs drawn to tell right from wrong: small, of unequal sizes, the same on every
+run.
+"""
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+
+@dataclass
+class Case:
+    """One call of the learner's code.
+
+    Attributes:
+        args: what it is called with.
+        init: what a class is made with.
+        note: when this case arises, in words: "with a mask".
+        sizes: the sizes of the named axes, for the messages.
+        grad: compare gradients, too.
+        train: put a module into training mode.
+        device: where the inputs are put.
+        weights: what every module gets in this case, drawn when it is first needed.
+    """
+
+    args: tuple[Any, ...]
+    init: tuple[Any, ...] = ()
+    note: str = ""
+    sizes: dict[str, int] = field(default_factory=dict)
+    grad: bool = False
+    train: bool = False
+    device: str = "cpu"
+    weights: dict[str, Tensor] | None = None
+
+
+class Draw:
+    """Draws sizes, numbers and masks; another seed draws others."""
+
+    def __init__(
+        self, seed: int = 0, largest: int = 7, spreads: Sequence[float] = (1.0,)
+    ) -> None:
+        """Draw sizes from 2 to ``largest`` and numbers with one of the standard
+        deviations ``spreads``.
+        """
+        self.random, self.generator = (
+            random.Random(seed),
+            torch.Generator().manual_seed(seed),
+        )
+        self.largest, self.spreads = largest, spreads
+
+    def sizes(self, names: str) -> dict[str, int]:
+        """One size a name, all different, so that no axis can be taken for another."""
+        words = names.split()
+        return dict(
+            zip(
+                words,
+                self.random.sample(
+                    range(2, max(self.largest, len(words) + 2) + 1), len(words)
+                ),
+            )
+        )
+
+    def normal(
+        self,
+        *shape: int,
+        spread: float | None = None,
+        dtype: torch.dtype = torch.float64,
+    ) -> Tensor:
+        """Normal numbers."""
+        spread = self.random.choice(self.spreads) if spread is None else spread
+        return (
+            torch.randn(shape, generator=self.generator, dtype=torch.float64) * spread
+        ).to(dtype)
+
+    def ids(self, low: int, high: int, *shape: int) -> Tensor:
+        """Whole numbers from ``low`` to ``high`` - 1."""
+        return torch.randint(low, high, shape, generator=self.generator)
+
+    def mask(self, *shape: int, empty: bool = False) -> Tensor:
+        """A mask in which some are hidden and every query has a key left; ``empty``
+        leaves the first query none.
+        """
+        mask = torch.rand(shape, generator=self.generator) < 0.6
+        mask[..., 0] |= ~mask.any(-1)
+        if empty:
+            mask[..., 0, :] = False
+        return mask
+
+    def tokens(
+        self, batch: int, token: int, vocabulary: int = 11, pad: int = 0
+    ) -> Tensor:
+        """Token ids without ``pad``, then padding; the first row has none."""
+        ids = 1 + self.ids(0, vocabulary - 1, batch, token)
+        ids = torch.where(ids == pad, 0 if pad else 1, ids)
+        length = self.ids(1, token + 1, batch)
+        length[0] = token
+        if batch > 1:
+            length[1] = max(1, token - 1 - self.random.randrange(max(1, token - 1)))
+        return ids.where(torch.arange(token) < length.unsqueeze(1), pad)

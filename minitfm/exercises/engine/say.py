@@ -1,0 +1,110 @@
+"""The checker's sentences, and the small questions it asks to choose among them."""
+
+import inspect
+import time
+from types import CodeType, FunctionType
+from typing import Any
+
+from minitfm.exercises.engine.draw import Case
+from minitfm.exercises.engine.observe import Outcome
+
+ENDLESS = "It was stopped after some seconds: a loop in it never ends, or is far too slow. What ends the loop?"
+RANDOM = (
+    "The same inputs gave another result the second time. Something in it is random (dropout in evaluation mode?), was "
+    "never filled in (`torch.empty`), or is remembered from call to call."
+)
+CHANGED = (
+    "Your code overwrites its input `{name}` (`+=`, `*=`, `masked_fill_`, `x[i] = …` change the caller's tensor). "
+    "Write into a new tensor: `x = x + 1`, `x.masked_fill(…)`, or work on `x.clone()`."
+)
+GRADIENT = (
+    "The values are right, the gradient is not: it does not flow everywhere it should. `.detach()`, `.data`, "
+    "`.item()`, `torch.tensor(…)` and `torch.no_grad()` cut it."
+)
+
+
+class Clock:
+    """The time left for a learner's code in one check; it runs inside the `with`
+    blocks.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        """Start with so many seconds left."""
+        self.left = seconds
+
+    def __enter__(self) -> None:
+        self.began = time.monotonic()
+
+    def __exit__(self, *error: object) -> None:
+        self.left = max(0.05, self.left - (time.monotonic() - self.began))
+
+
+def praise(calls_reference: bool, printed: bool) -> str:
+    """What to say of a right answer."""
+    said = "right."
+    if calls_reference:
+        said += " It calls the package's own function, which is your right; try it once from the formula alone."
+    if printed:
+        said += " (It printed something while it was checked; that is not shown here.)"
+    return said
+
+
+def told(found: list[tuple[Any, ...]]) -> str:
+    """The messages of the explanations, all of them where several fit equally well."""
+    texts = [" And: ".join(one.message for one in mistakes) for mistakes in found[:3]]
+    several = "Two mistakes at once. " if len(found[0]) == 2 else ""
+    if len(texts) == 1:
+        return several + texts[0]
+    return f"{several}Several explanations fit equally well. " + " Or: ".join(texts)
+
+
+def raised(outcome: Outcome, case: Case) -> str:
+    """An exception in the learner's code, with the line where it arose."""
+    error = outcome.raised
+    assert error is not None
+    if error.complaint:
+        return error.text
+    note = f" ({case.note})" if case.note else ""
+    where = f" in {error.line}" if error.line else ""
+    what = (
+        f"`{error.kind}: {error.text}`".replace(": `", "`").replace("``", "`")
+        if error.text
+        else f"`{error.kind}`"
+    )
+    if error.kind == "RecursionError":
+        return f"It calls itself without end{where}{note}."
+    if error.kind in ("SystemExit", "GeneratorExit"):
+        return f"It raises `{error.kind}`{where}{note}; a function ends with `return`."
+    shapes = ", ".join(f"{name} {size}" for name, size in case.sizes.items())
+    return f"It raised {what}{where}{note}." + (
+        f" The sizes were: {shapes}." if shapes else ""
+    )
+
+
+def blank(answer: Any) -> bool:
+    """Whether a function, or the `forward` of a class, has nothing but `...`, `pass` or
+    a docstring in it.
+    """
+    code = code_of(answer)
+    return (
+        code is not None
+        and not code.co_names
+        and not set(code.co_varnames[code.co_argcount :])
+        and code.co_nlocals <= (code.co_argcount + code.co_kwonlyargcount)
+        and all(
+            constant is None or constant is ... or isinstance(constant, str)
+            for constant in code.co_consts
+        )
+    )
+
+
+def code_of(thing: Any) -> CodeType | None:
+    """The code object of a function, or of a class's `forward`, under any
+    decorators.
+    """
+    function = (
+        getattr(thing, "forward", None) if issubclass(type(thing), type) else thing
+    )
+    if type(function) is not FunctionType:
+        return None
+    return getattr(inspect.unwrap(function), "__code__", None)

@@ -1,0 +1,118 @@
+"""Recall of the first symbol by networks with and without gates: one row a network,
+start, length and seed.
+
+The runs that chapter 2 shows::
+
+    python -m minitfm.results.gated_recall --lengths 10 20 40 80 --seeds 0 1 2
+
+Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
+name the commit.
+"""
+
+import argparse
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from minitfm.lstm import GRU, LSTM
+from minitfm.results import append_row
+from minitfm.results.recall import (
+    SYMBOLS,
+    Recaller,
+    recall_loss,
+    recalls,
+    share_recalled,
+)
+from minitfm.rnn import RNN, orthogonal_
+from minitfm.study.fit import fit
+from minitfm.study.puzzles import recall
+
+TABLE = Path(__file__).with_suffix(".csv")
+
+# A network, its width, and the bias of the gate that keeps (the GRU's is its update
+# gate). None: as PyTorch draws it. The widths give about equal parameters.
+NETWORKS = {
+    "RNN": (RNN, 128, None),
+    "RNN, orthogonal": (RNN, 128, None),
+    "LSTM, bias 0": (LSTM, 64, 0.0),
+    "LSTM, bias 1": (LSTM, 64, 1.0),
+    "LSTM, bias 3": (LSTM, 64, 3.0),
+    "LSTM, bias 5": (LSTM, 64, 5.0),
+    "GRU": (GRU, 74, None),
+    "GRU, bias 5": (GRU, 74, 5.0),
+}
+
+
+def recaller(name: str) -> Recaller:
+    """Make the model with the network of this name."""
+    kind, width, bias = NETWORKS[name]
+    model = Recaller(kind(SYMBOLS, width))
+    if name == "RNN, orthogonal":
+        orthogonal_(model)
+    if bias is not None:
+        cell = model.rnn.cells[0]
+        gate = cell.forget if kind is LSTM else cell.update
+        nn.init.constant_(gate.from_input.bias, bias)
+    return model
+
+
+def gradient_norm(network: nn.Module, distance: int) -> float:
+    """Say by how much the last h can move, at most, for a small change of the state
+    ``distance`` steps before.
+
+    It is the largest singular value of the Jacobian: one copy of the sequence for each
+    number of h gives its rows.
+    """
+    cell, width = network.cells[0], network.d_hidden
+    sequence, _ = recall(1, distance + 1, seed=1)
+    x = F.one_hot(sequence, SYMBOLS).float().expand(width, -1, -1)
+    with torch.no_grad():
+        _, state = cell.run(x[:, :1], (torch.zeros(width, width),) * cell.parts)
+    state = tuple(part.requires_grad_() for part in state)
+    _, last = cell.run(x[:, 1:], state)
+    rows = torch.autograd.grad(last[0].diagonal().sum(), state)
+    return torch.linalg.matrix_norm(torch.cat(rows, dim=1), 2).item()
+
+
+def main() -> None:
+    """Train once for each length, seed and network."""
+    parser = argparse.ArgumentParser(prog="python -m minitfm.results.gated_recall")
+    parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
+    parser.add_argument("--lengths", type=int, nargs="+", default=[10])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    options = parser.parse_args()
+    for seed in options.seeds:
+        for length in options.lengths:
+            for name in options.networks:
+                torch.manual_seed(seed)
+                model = recaller(name)
+                history = fit(
+                    model,
+                    recall_loss,
+                    recalls(length, seed=1_000_000 * (seed + 1)),
+                    options.steps,
+                    learning_rate=options.rate,
+                    progress=False,
+                )
+                row = {
+                    "network": name,
+                    "parameters": sum(p.numel() for p in model.rnn.parameters()),
+                    "length": length,
+                    "seed": seed,
+                    "steps": options.steps,
+                    "learning_rate": options.rate,
+                    "right": f"{share_recalled(model, 1_000, length):.3f}",
+                    "gradient_100": f"{gradient_norm(model.rnn, 100):.1e}",
+                    "seconds": round(history.seconds),
+                    "threads": torch.get_num_threads(),
+                }
+                append_row(options.table, row)
+
+
+if __name__ == "__main__":
+    main()

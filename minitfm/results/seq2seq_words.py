@@ -1,0 +1,96 @@
+"""Spelling to phonemes with one vector between: train, measure on all held-out words,
+one row for each length of word.
+
+The run that chapter 3 shows::
+
+    python -m minitfm.results.seq2seq_words --steps 1200
+
+Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
+name the commit.
+"""
+
+import argparse
+from collections import defaultdict
+from pathlib import Path
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from minitfm.lstm import forget_bias_
+from minitfm.results import append_row
+from minitfm.results.pronunciation import without_padding
+from minitfm.seq2seq import Seq2Seq, greedy, teacher_forcing_loss
+from minitfm.study.fit import fit, shuffled
+from minitfm.study.tasks import error_rates, pronunciations
+from minitfm.study.vocabulary import Vocabulary
+
+TABLE = Path(__file__).with_suffix(".csv")
+
+
+def loss(
+    model: Seq2Seq,
+    source: Int[Tensor, "batch source"],
+    target: Int[Tensor, "batch target"],
+) -> Float[Tensor, ""]:
+    """The loss of one batch, no longer than its longest word."""
+    return teacher_forcing_loss(model, without_padding(source), without_padding(target))
+
+
+def main() -> None:
+    """Train and append the rows."""
+    parser = argparse.ArgumentParser(prog="python -m minitfm.results.seq2seq_words")
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--d-hidden", type=int, default=192)
+    parser.add_argument("--learning-rate", type=float, default=4e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    options = parser.parse_args()
+
+    words, held_out = pronunciations(), pronunciations(held_out=True)
+    pairs = [(word, phonemes) for word, listed in words.items() for phonemes in listed]
+    vocabulary = Vocabulary.of([symbols for pair in pairs for symbols in pair])
+    source = vocabulary.encode([word for word, _ in pairs])
+    target = vocabulary.encode([phonemes for _, phonemes in pairs], bos=True, eos=True)
+
+    torch.manual_seed(options.seed)
+    model = Seq2Seq(len(vocabulary), options.d_hidden, fast=True)
+    forget_bias_(model)
+    history = fit(
+        model,
+        loss,
+        shuffled(source, target, batch=options.batch, seed=options.seed),
+        options.steps,
+        learning_rate=options.learning_rate,
+        warmup=100,
+        decay=True,
+    )
+    by_length = defaultdict(list)
+    for word in held_out:
+        by_length[min(max(len(word), 3), 13)].append(word)
+    by_length = {length: by_length[length] for length in sorted(by_length)}
+    written = {}
+    for length, group in by_length.items():
+        tokens = greedy(model, vocabulary.encode(group), 2 * length + 15)
+        written |= dict(zip(group, vocabulary.decode(tokens)))
+    for length, group in {**by_length, "all": list(held_out)}.items():
+        answers, listed = [written[w] for w in group], [held_out[w] for w in group]
+        word_error, phoneme_error = error_rates(answers, listed)
+        row = {
+            "seed": options.seed,
+            "seconds": round(history.seconds),
+            "threads": torch.get_num_threads(),
+            "d_hidden": options.d_hidden,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "steps": options.steps,
+            "letters": length,
+            "words": len(group),
+            "word_error": f"{100 * word_error:.2f}",
+            "phoneme_error": f"{100 * phoneme_error:.2f}",
+        }
+        append_row(options.table, row)
+
+
+if __name__ == "__main__":
+    main()

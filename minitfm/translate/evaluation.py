@@ -1,0 +1,137 @@
+"""How good a trained model is on the half that it never saw (chapter 12)."""
+
+import re
+import time
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from minitfm.seq2seq import EncoderDecoder
+from minitfm.study import tasks
+from minitfm.translate.presets import pairs
+from minitfm.translate.tokenizers import Tokenizer
+from minitfm.translate.translation import translate
+
+
+class Score(NamedTuple):
+    """One figure: its name, its value, and how it was counted."""
+
+    name: str
+    value: float
+    note: str = ""
+
+    def __str__(self) -> str:
+        """As one line."""
+        return f"{self.name} {self.value:.2f}  {self.note}".rstrip()
+
+
+class Evaluation(NamedTuple):
+    """What a model wrote for a corpus, and how good that is."""
+
+    scores: list[Score]
+    written: list[str]
+    seconds: float
+
+
+@torch.inference_mode()
+def nats_a_token(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
+    """Cross-entropy of each true next token, without smoothing, averaged over all of
+    them.
+    """
+    device = next(model.parameters()).device
+    loss, tokens = 0.0, 0
+    for source, target in batches:
+        source, target = source.to(device), target.to(device)
+        logits = model(source, target[:, :-1]).flatten(0, 1)
+        loss += F.cross_entropy(
+            logits.float(), target[:, 1:].flatten(), ignore_index=0, reduction="sum"
+        ).item()
+        tokens += int((target[:, 1:] != 0).sum())
+    return loss / tokens
+
+
+def bleu(
+    written: Sequence[str],
+    references: Sequence[str],
+    tokenize: str,
+    resamples: int = 1000,
+) -> Score:
+    """BLEU by sacreBLEU with its signature and, by the bootstrap, where 95 % of test
+    sets like this would put it.
+    """
+    from sacrebleu.metrics import BLEU
+
+    metric = BLEU(tokenize=tokenize)
+    score = metric.corpus_score(
+        list(written), [list(references)], n_bootstrap=resamples
+    )
+    low, high = score._mean - score._ci, score._mean + score._ci
+    return Score(
+        "BLEU",
+        score.score,
+        f"95 % from {low:.2f} to {high:.2f}  {metric.get_signature()}",
+    )
+
+
+def scores(
+    corpus: str, written: Sequence[str], wanted: Sequence[tuple[str, str]]
+) -> list[Score]:
+    """The figures that people report for a corpus.
+
+    Args:
+        corpus: its name.
+        written: translations, in the form of the corpus.
+        wanted: the pairs of the corpus, in the same order.
+    """
+    references = [target for _, target in wanted]
+    if corpus == "cmudict":
+        found = []
+        for stress in (False, True):
+            listed = tasks.pronunciations(held_out=True, stress=stress)
+            guesses = [
+                (text if stress else re.sub("[012]", "", text)).split()
+                for text in written
+            ]
+            rates = tasks.error_rates(guesses, [listed[word] for word, _ in wanted])
+            note = f"%, {'with' if stress else 'without'} stress"
+            names = ("word error rate", "phoneme error rate")
+            found += [Score(name, 100 * rate, note) for name, rate in zip(names, rates)]
+        return found
+    if corpus == "dates":
+        right = sum(text == reference for text, reference in zip(written, references))
+        return [
+            Score(
+                "right",
+                100 * right / len(references),
+                "% of the lines, every character",
+            )
+        ]
+    if (
+        corpus == "small_parallel_enja"
+    ):  # the corpus's own words; and characters, whoever parted the words
+        return [bleu(written, references, "none"), bleu(written, references, "char")]
+    return [bleu(written, references, "13a")]
+
+
+def evaluate(
+    model: EncoderDecoder,
+    tokenizer: Tokenizer,
+    corpus: str,
+    split: str = "test",
+    *,
+    beam: int = 4,
+    alpha: float = 0.6,
+) -> Evaluation:
+    """Translate a split of a corpus and score it; the seconds are those of
+    translating.
+    """
+    wanted = pairs(corpus, split)
+    begin = time.monotonic()
+    written = translate(
+        model, tokenizer, [source for source, _ in wanted], beam=beam, alpha=alpha
+    )
+    seconds = time.monotonic() - begin
+    return Evaluation(scores(corpus, written, wanted), written, seconds)

@@ -1,0 +1,181 @@
+"""Lines in, lines out, by a model that was trained before (chapter 12)."""
+
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minitfm.attentive import RecurrentConfig
+from minitfm.decoding import Hypothesis, beam_search, writer
+from minitfm.seq2seq import EncoderDecoder
+from minitfm.transformer import TransformerConfig
+from minitfm.translate.batches import evaluation_batches
+from minitfm.translate.checkpoints import MODEL, averaged, checkpoints, described, read
+from minitfm.translate.corpora import detokenize, tokenize_english
+from minitfm.translate.tokenizers import Tokenizer
+
+# The kinds of models that can be loaded, by the name that their checkpoints give.
+SHAPES: dict[str, Any] = {
+    shape.__name__: shape for shape in (TransformerConfig, RecurrentConfig)
+}
+
+
+def files(checkpoint: str | Path, average: int = 1) -> list[Path]:
+    """The files of weights that a user means: of a training its last ``average``
+    checkpoints, or one file.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint, or not as many.
+        ValueError: if several are asked of one file.
+    """
+    path = Path(checkpoint)
+    if not path.exists():
+        raise FileNotFoundError(
+            f"there is no {path}; name a folder that minitfm train wrote, or a {MODEL}"
+        )
+    if average < 1:
+        raise ValueError(f"average={average}; choose 1 or more")
+    if path.is_file() or (path / MODEL).is_file():
+        if average > 1:
+            raise ValueError(
+                f"{path} is one checkpoint; to average {average}, name the folder of"
+                " the training"
+            )
+        return [path if path.is_file() else path / MODEL]
+    found = checkpoints(path)
+    if len(found) < average:
+        holds = f"{len(found)} checkpoint{'s' * (len(found) != 1)}"
+        raise FileNotFoundError(
+            f"{path} holds {holds}, and {average} would be needed; train longer, or"
+            " look elsewhere"
+        )
+    return [each / MODEL for each in found[-average:]]
+
+
+def description(checkpoint: str | Path) -> dict[str, Any]:
+    """What a checkpoint says of itself: its corpus, its model's configuration, its
+    tokenizer, its step.
+
+    Raises:
+        FileNotFoundError: if there is none.
+        ValueError: if it is not of this package.
+    """
+    found = described(files(checkpoint)[-1])
+    if missing := {"config", "tokenizer"} - found.keys():
+        raise ValueError(
+            f"{checkpoint} has no {' and no '.join(sorted(missing))} in its"
+            " description; it cannot be loaded"
+        )
+    return found
+
+
+def load(
+    checkpoint: str | Path, average: int = 1, device: torch.device | str | None = None
+) -> tuple[Any, Tokenizer]:
+    """Build a trained model and its tokenizer again from what travels with the weights.
+    Nothing is unpickled.
+
+    Args:
+        checkpoint: the folder of a training, one of the checkpoints in it, or a file
+            model.safetensors.
+        average: of how many of the last checkpoints to take the mean.
+        device: where to put it; on the GPU if there is one, unless said.
+
+    Raises:
+        FileNotFoundError: if there is no checkpoint, or not as many.
+        ValueError: if it is not of this package.
+    """
+    found = description(checkpoint)
+    kind = found.get("model", TransformerConfig.__name__)
+    if kind not in SHAPES:
+        raise ValueError(
+            f"{checkpoint} holds a model of kind {kind!r}; known are"
+            f" {', '.join(SHAPES)}"
+        )
+    model = SHAPES[kind](**found["config"]).build()
+    states = [read(file)[0] for file in files(checkpoint, average)]
+    model.load_state_dict(averaged(states) if average > 1 else states[0])
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().to(device), Tokenizer.from_json(found["tokenizer"])
+
+
+def hypotheses(
+    model: EncoderDecoder,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    beam: int = 4,
+    alpha: float = 0.6,
+    best: int = 1,
+    tokens: int = 4096,
+) -> list[list[tuple[str, Hypothesis]]]:
+    """The ``best`` translations of each text with their scores, the best first; an
+    empty text has one, itself.
+
+    Args:
+        model: trained, in evaluation mode.
+        tokenizer: of the model.
+        texts: as the model learned to read them.
+        beam: translations in progress, for each text.
+        alpha: of the length penalty.
+        best: how many to return of each.
+        tokens: at most this many source tokens in a batch; sentences of like length are
+            written together.
+    """
+    module: Any = model
+    device = next(module.parameters()).device
+    encoded, beams = tokenizer.encode(texts), writer(model)
+    found: list[list[tuple[str, Hypothesis]]] = [
+        [("", Hypothesis([], 0.0, 0.0))] for _ in texts
+    ]
+    real = [place for place, ids in enumerate(encoded) if ids]
+    for places, source in evaluation_batches(
+        [encoded[place] for place in real], tokens
+    ):
+        pools = beam_search(beams, source.to(device), beam=beam, alpha=alpha, best=best)
+        for place, pool in zip(places, pools):
+            written = tokenizer.decode([hypothesis.tokens for hypothesis in pool])
+            found[real[place]] = [
+                (one_line(text), hypothesis) for text, hypothesis in zip(written, pool)
+            ]
+    return found
+
+
+def translate(
+    model: EncoderDecoder,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    beam: int = 4,
+    alpha: float = 0.6,
+) -> list[str]:
+    """Translate each text, in order: ``translate(*load("runs/multi30k"), ["A man
+    sleeps."])``.
+
+    Texts are as in the model's corpus; ``read_as`` brings others into that form,
+    ``write_as`` the result out of it.
+    """
+    return [
+        pool[0][0]
+        for pool in hypotheses(model, tokenizer, texts, beam=beam, alpha=alpha)
+    ]
+
+
+def read_as(corpus: str, text: str) -> str:
+    """Bring a text as people write it into the form of a corpus."""
+    text = unicodedata.normalize("NFC", text.strip())
+    if corpus == "cmudict":
+        return text.lower()
+    return tokenize_english(text) if corpus == "small_parallel_enja" else text
+
+
+def write_as(corpus: str, text: str) -> str:
+    """Bring a text in the form of a corpus into that of people."""
+    return detokenize(text) if corpus == "small_parallel_enja" else text
+
+
+def one_line(text: str) -> str:
+    """The text without the line breaks that a model could have written."""
+    return " ".join(text.splitlines())

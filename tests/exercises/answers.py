@@ -1,0 +1,1091 @@
+"""Right answers in several styles: loops, einsum, library calls, other axes, other names, in place on own copies.
+
+Each text defines the answer last; it may use torch, F, nn, math and what its exercise offers.
+"""
+
+RIGHT: dict[str, list[str]] = {}
+
+RIGHT["rnn_step"] = [
+    """def f(x, h, w, b, u):
+    return torch.tanh(F.linear(x, w, b) + F.linear(h, u))""",
+    # both sides in one product
+    """def f(x, h, w, b, u):
+    return (torch.cat([h, x], dim=1) @ torch.cat([u, w], dim=1).mT + b).tanh()""",
+    # einsum, other names
+    """def cell(inp, state, W, bias, U):
+    return torch.tanh(torch.einsum("bi,hi->bh", inp, W) + torch.einsum("bj,hj->bh", state, U) + bias)""",
+    # sequence by sequence, with columns as in the equation
+    """def f(x, h, w, b, u):
+    return torch.stack([torch.tanh(w @ x_i + b + u @ h_i) for x_i, h_i in zip(x, h)])""",
+    # tanh by hand
+    """def f(x, h, w, b, u):
+    s = torch.addmm(b, x, w.t()) + (u @ h.t()).t()
+    return 2 * torch.sigmoid(2 * s) - 1""",
+    """def f(x, h, w, b, u):
+    return torch.rnn_tanh_cell(x, h, w, u, b, torch.zeros_like(b))""",
+]
+
+RIGHT["rnn_inside"] = RIGHT["rnn_step"]
+
+RIGHT["rnn"] = [
+    # the inputs' side at once, a slice in the loop
+    """def f(x, w, b, u, h=None):
+    if h is None:
+        h = torch.zeros(x.shape[0], u.shape[0], dtype=x.dtype)
+    s = F.linear(x, w, b)
+    out = []
+    for t in range(x.shape[1]):
+        h = torch.tanh(s[:, t] + F.linear(h, u))
+        out.append(h)
+    return torch.stack(out, 1), h""",
+    # the last state read off the output
+    """def f(x, w, b, u, start=None):
+    h, states = start, []
+    for x_t in x.transpose(0, 1):
+        s = torch.einsum("hi,bi->bh", w, x_t) + b
+        h = torch.tanh(s if h is None else s + torch.einsum("hj,bj->bh", u, h))
+        states.append(h.unsqueeze(1))
+    states = torch.cat(states, dim=1)
+    return states, states[:, -1]""",
+    # a list instead of a tuple; one sequence after the other, each from its own state
+    """def f(x, w, b, u, h=None):
+    outputs, lasts = [], []
+    for i, sequence in enumerate(x):
+        state = torch.zeros_like(b) if h is None else h[i]
+        rows = []
+        for token in sequence:
+            state = torch.tanh(w @ token + b + u @ state)
+            rows.append(state)
+        outputs.append(torch.stack(rows))
+        lasts.append(state)
+    return [torch.stack(outputs), torch.stack(lasts)]""",
+    # torch's own, its second bias zero
+    """def f(x, w, b, u, h=None):
+    h = x.new_zeros(1, len(x), len(b)) if h is None else h[None]
+    out, last = torch.rnn_tanh(x, h, (w, u, b, torch.zeros_like(b)), True, 1, 0.0, False, False, True)
+    return out, last[0]""",
+    # recursion, into an empty output
+    """def f(x, w, b, u, h=None):
+    h = x.new_zeros(x.size(0), b.numel()) if h is None else h
+    out = x.new_empty(x.size(0), x.size(1), b.numel())
+    for t in range(x.size(1)):
+        h = (x[:, t].matmul(w.T) + h.matmul(u.T)).add(b).tanh()
+        out[:, t] = h
+    return out, h""",
+]
+
+RIGHT["perplexity"] = [
+    """def f(logits, target, pad=0):
+    real = target != pad
+    return F.cross_entropy(logits[real], target[real]).exp()""",
+    """def f(logits, target, pad=0):
+    logp = logits.log_softmax(-1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    real = target != pad
+    return torch.exp(-(logp * real).sum() / real.sum())""",
+    """def f(z, y, p=0):
+    return math.e ** nn.CrossEntropyLoss(ignore_index=p)(z.permute(0, 2, 1), y)""",
+    """def f(logits, target, pad=0):
+    losses = []
+    for row, wanted in zip(logits.softmax(-1), target):
+        losses += [-torch.log2(probabilities[int(c)]) for probabilities, c in zip(row, wanted) if c != pad]
+    return 2 ** torch.stack(losses).mean()""",
+    """def f(logits, target, pad=0):
+    p = logits.softmax(-1)[torch.arange(len(target))[:, None], torch.arange(target.shape[1]), target]
+    kept = p[target != pad]
+    return kept.log().sum().div(-len(kept)).exp()""",
+]
+
+RIGHT["step_jacobian"] = [
+    """def f(h, u):
+    return torch.diag_embed(1 - h * h) @ u""",
+    """def f(h, u):
+    return torch.einsum("bi,ij->bij", 1 - h.square(), u)""",
+    """def f(new, U):
+    return torch.stack([torch.stack([(1 - y**2) * row for y, row in zip(state, U)]) for state in new])""",
+    """def f(h, u):
+    return ((1 + h) * (1 - h))[:, :, None].expand(-1, -1, u.shape[1]) * u[None]""",
+    """def f(h, u):
+    slope = torch.cosh(torch.atanh(h)) ** -2
+    return (u.T * slope.unsqueeze(1)).transpose(1, 2)""",
+]
+
+RIGHT["sample"] = [
+    """def f(logits, temperature, u):
+    return torch.searchsorted((logits / temperature).softmax(-1).cumsum(-1), u[:, None]).squeeze(1)""",
+    """def f(logits, temperature, u):
+    ends = torch.softmax(logits / temperature, dim=1).cumsum(1)
+    return (ends >= u[:, None]).int().argmax(1)""",
+    """def f(z, t, u):
+    out = []
+    for row, r in zip(z, u):
+        p = torch.softmax(row / t, 0)
+        k, total = 0, p[0]
+        while total < r:
+            k += 1
+            total = total + p[k]
+        out.append(k)
+    return torch.tensor(out)""",
+    """def f(logits, temperature, u):
+    e = ((logits - logits.amax(1, keepdim=True)) / temperature).exp()
+    ends = (e / e.sum(1, keepdim=True)) @ torch.ones(e.shape[1], e.shape[1], dtype=e.dtype).triu()
+    return ends.lt(u.unsqueeze(-1)).sum(dim=1)""",
+    """def f(logits, temperature, u):
+    ends = F.softmax(logits.div(temperature), -1).cumsum(-1)
+    passed = u.view(-1, 1).expand_as(ends) > ends
+    return torch.count_nonzero(passed, dim=-1)""",
+]
+
+RIGHT["lstm_step"] = [
+    # a sum at a time
+    """def f(x, h, c, w, b, u):
+    d = h.shape[1]
+    sums = [F.linear(x, w[k * d : (k + 1) * d], b[k * d : (k + 1) * d]) + F.linear(h, u[k * d : (k + 1) * d]) for k in range(4)]
+    i, f, g, o = torch.sigmoid(sums[0]), torch.sigmoid(sums[1]), torch.tanh(sums[2]), torch.sigmoid(sums[3])
+    new = f * c + i * g
+    return o * torch.tanh(new), new""",
+    # einsum and unflatten
+    """def f(x, h, c, W, b, U):
+    s = (torch.einsum("bi,gi->bg", x, W) + b + torch.einsum("bj,gj->bg", h, U)).unflatten(1, (4, -1))
+    i, f, o = s[:, [0, 1, 3]].sigmoid().unbind(1)
+    c = torch.addcmul(f * c, i, s[:, 2].tanh())
+    return [o * c.tanh(), c]""",
+    """def f(x, h, c, w, b, u):
+    return torch.lstm_cell(x, (h, c), w, u, b, torch.zeros_like(b))""",
+    """def f(x, h, c, w, b, u):
+    d = c.size(-1)
+    s = torch.cat((x, h), -1) @ torch.cat((w, u), -1).T + b
+    gates = 1 / (1 + torch.exp(-s))
+    memory = gates[:, d : 2 * d] * c + gates[:, :d] * torch.tanh(s[:, 2 * d : 3 * d])
+    return gates[:, 3 * d :] * torch.tanh(memory), memory""",
+    # sequence by sequence
+    """def f(x, h, c, w, b, u):
+    hs, cs = [], []
+    for x_i, h_i, c_i in zip(x, h, c):
+        i, f, g, o = (w @ x_i + b + u @ h_i).view(4, -1)
+        cs.append(f.sigmoid() * c_i + i.sigmoid() * g.tanh())
+        hs.append(o.sigmoid() * cs[-1].tanh())
+    return torch.stack(hs), torch.stack(cs)""",
+]
+
+RIGHT["lstm_inside"] = RIGHT["lstm_step"]
+
+RIGHT["gru_step"] = [
+    """def f(x, h, w, b, u, b2):
+    return torch.gru_cell(x, h, w, u, b, torch.cat([torch.zeros_like(b2), torch.zeros_like(b2), b2]))""",
+    # a sum at a time
+    """def f(x, h, w, b, u, b_candidate):
+    (w_r, w_z, w_n), (b_r, b_z, b_n), (u_r, u_z, u_n) = w.chunk(3), b.chunk(3), u.chunk(3)
+    r = torch.sigmoid(F.linear(x, w_r, b_r) + F.linear(h, u_r))
+    z = torch.sigmoid(F.linear(x, w_z, b_z) + F.linear(h, u_z))
+    n = torch.tanh(F.linear(x, w_n, b_n) + r * F.linear(h, u_n, b_candidate))
+    return n + z * (h - n)""",
+    """def f(x, h, w, b, u, extra):
+    s = (torch.einsum("bi,gi->bg", x, w) + b).unflatten(1, (3, -1))
+    t = torch.einsum("bj,gj->bg", h, u).unflatten(1, (3, -1))
+    r, z = (s + t)[:, :2].sigmoid().unbind(1)
+    n = torch.tanh(s[:, 2] + r * t[:, 2] + r * extra)
+    return torch.lerp(n, h, z)""",
+    """def f(x, h, w, b, u, b_candidate):
+    rows = []
+    for x_i, h_i in zip(x, h):
+        r_x, z_x, n_x = (w @ x_i + b).view(3, -1)
+        r_h, z_h, n_h = (u @ h_i).view(3, -1)
+        keep = 1 / (1 + torch.exp(-z_x - z_h))
+        new = torch.tanh(n_x + torch.sigmoid(r_x + r_h) * (n_h + b_candidate))
+        rows.append((1 - keep) * new + keep * h_i)
+    return torch.stack(rows)""",
+    """def f(x, h, w, b, u, b_candidate):
+    d = h.shape[-1]
+    gates = torch.sigmoid(x @ w[: 2 * d].T + b[: 2 * d] + h @ u[: 2 * d].T)
+    n = (x @ w[2 * d :].T + b[2 * d :] + gates[:, :d] * (h @ u[2 * d :].T + b_candidate)).tanh()
+    return gates[:, d:] * h + n - gates[:, d:] * n""",
+]
+
+RIGHT["lstm"] = [
+    # arithmetic with the mask
+    """def f(step, x, h, c, mask):
+    out = []
+    for t in range(x.shape[1]):
+        m = mask[:, t, None].to(x.dtype)
+        h_new, c_new = step(x[:, t], h, c)
+        h, c = m * h_new + (1 - m) * h, m * c_new + (1 - m) * c
+        out.append(m * h)
+    return torch.stack(out, 1), h, c""",
+    # zeros at the end, for all at once
+    """def f(step, x, h, c, mask):
+    states = []
+    for token, real in zip(x.transpose(0, 1), mask.T):
+        new = step(token, h, c)
+        h, c = (torch.where(real[:, None], n, old) for n, old in zip(new, (h, c)))
+        states.append(h)
+    return torch.stack(states, 1).masked_fill(~mask.unsqueeze(-1), 0), h, c""",
+    # one sequence after the other, its real tokens alone
+    """def f(step, x, h, c, mask):
+    outputs, hs, cs = [], [], []
+    for i in range(len(x)):
+        h_i, c_i = h[i : i + 1], c[i : i + 1]
+        rows = []
+        for t in range(x.shape[1]):
+            if mask[i, t]:
+                h_i, c_i = step(x[i : i + 1, t], h_i, c_i)
+                rows.append(h_i)
+            else:
+                rows.append(torch.zeros_like(h_i))
+        outputs.append(torch.stack(rows, 1))
+        hs.append(h_i)
+        cs.append(c_i)
+    return torch.cat(outputs), torch.cat(hs), torch.cat(cs)""",
+    # only the rows that are real step
+    """def f(step, x, h, c, mask):
+    out = []
+    for t in range(x.shape[1]):
+        real = mask[:, t].nonzero().squeeze(1)
+        if len(real):
+            h_real, c_real = step(x[real, t], h[real], c[real])
+            h, c = h.index_copy(0, real, h_real), c.index_copy(0, real, c_real)
+        out.append(h * mask[:, t : t + 1])
+    return torch.stack(out, dim=1), h, c""",
+    """def f(step, x, h, c, mask):
+    hidden = padding = ~mask[..., None]
+    output = torch.zeros(*x.shape[:2], h.shape[1], dtype=h.dtype)
+    for t, token in enumerate(x.unbind(1)):
+        pair = step(token, h, c)
+        h = pair[0].masked_fill(padding[:, t], 0) + h.masked_fill(~padding[:, t], 0)
+        c = pair[1].masked_fill(padding[:, t], 0) + c.masked_fill(~padding[:, t], 0)
+        output[:, t] = h.masked_fill(hidden[:, t], 0)
+    return output, h, c""",
+]
+
+RIGHT["attention_weights"] = [
+    # loops
+    """def weights(query, key, mask=None):
+    out = []
+    for b in range(len(query)):
+        rows = []
+        for i in range(query.shape[1]):
+            scores = torch.stack([query[b, i].dot(k) for k in key[b]]) / query.shape[-1] ** 0.5
+            if mask is not None:
+                scores = scores.masked_fill(~mask[b, i], float("-inf"))
+                if not mask[b, i].any():
+                    rows.append(torch.zeros_like(scores))
+                    continue
+            rows.append(torch.softmax(scores, 0))
+        out.append(torch.stack(rows))
+    return torch.stack(out)""",
+    # einsum, other names
+    """def w(a, b, allowed=None):
+    s = torch.einsum("nid,njd->nij", a, b) * a.size(-1) ** -0.5
+    if allowed is None:
+        return F.softmax(s, dim=2)
+    s = s.masked_fill(allowed.logical_not(), -torch.inf)
+    return torch.nan_to_num(F.softmax(s, dim=2), nan=0.0)""",
+    # bmm, softmax by hand with the maximum subtracted
+    """def attention(query, key, mask=None):
+    scores = torch.bmm(query, key.permute(0, 2, 1)).div(math.sqrt(query.shape[2]))
+    if mask is None:
+        mask = torch.ones_like(scores, dtype=torch.bool)
+    scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
+    e = (scores - scores.amax(-1, keepdim=True)).exp() * mask
+    return e / e.sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)""",
+    # keys first, then transposed; the scale on the queries; an additive mask
+    """def f(Q, K, M=None):
+    scores = ((K @ (Q / Q.shape[-1] ** 0.5).mT)).mT
+    if M is not None:
+        bias = torch.zeros(M.shape, dtype=Q.dtype)
+        bias[~M] = float("-inf")
+        scores = scores + bias
+        return scores.softmax(2).where(M, torch.zeros((), dtype=Q.dtype))
+    return scores.softmax(2)""",
+    # in place on own copies, before the softmax
+    """def f(query, key, mask=None):
+    scores = query.clone() @ key.transpose(1, 2)
+    scores /= math.sqrt(key.shape[-1])
+    if mask is None:
+        return scores.softmax(-1)
+    scores[~mask] = -math.inf
+    return scores.softmax(-1).masked_fill(~mask, 0)""",
+]
+
+RIGHT["scaled_dot_product"] = [
+    """def f(query, key, value, mask=None):
+    return F.scaled_dot_product_attention(query, key, value, attn_mask=mask)""",
+    """def f(query, key, value, mask=None):
+    return F.scaled_dot_product_attention(query.unsqueeze(1), key.unsqueeze(1), value.unsqueeze(1),
+        None if mask is None else mask.unsqueeze(1)).squeeze(1)""",
+    """def attend(q, k, v, m=None):
+    s = torch.einsum("bqd,bkd->bqk", q, k) / math.sqrt(q.shape[-1])
+    if m is not None:
+        s = s.masked_fill(m == False, -float("inf"))
+    p = s.softmax(dim=-1)
+    if m is not None:
+        p = p.masked_fill(m == False, 0.0)
+    return torch.einsum("bqk,bkv->bqv", p, v)""",
+    """def f(query, key, value, mask=None):
+    rows = []
+    for b in range(query.shape[0]):
+        for i in range(query.shape[1]):
+            scores = key[b] @ query[b, i] / query.shape[-1] ** 0.5
+            seen = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask[b, i]
+            if seen.any():
+                rows.append(scores[seen].softmax(0) @ value[b][seen])
+            else:
+                rows.append(torch.zeros_like(value[b, 0]))
+    return torch.stack(rows).view(*query.shape[:2], -1)""",
+    """def f(query, key, value, mask=None):
+    scale = 1 / math.sqrt(query.shape[-1])
+    weights = (key @ query.transpose(-1, -2) * scale)
+    if mask is not None:
+        weights = weights.masked_fill(~mask.transpose(-1, -2), -math.inf)
+    weights = weights.softmax(-2)
+    if mask is not None:
+        weights = torch.where(mask.transpose(-1, -2), weights, 0)
+    return (value.transpose(-1, -2) @ weights).transpose(-1, -2)""",
+    """def f(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is None:
+        mask = torch.full(scores.shape, True)
+    top = scores.masked_fill(~mask, -1e300 if scores.dtype == torch.float64 else -1e30).max(-1, keepdim=True).values
+    share = torch.where(mask, scores - top, -math.inf).exp()
+    return share @ value / share.sum(-1, keepdim=True).clamp(min=1e-30)""",
+]
+
+RIGHT["attention_inside"] = RIGHT["scaled_dot_product"]
+
+RIGHT["padding_mask"] = [
+    """def f(tokens, pad=0):
+    return tokens.ne(pad)[:, None]""",
+    """def f(ids, padding=0):
+    return ~(ids == padding).reshape(len(ids), 1, -1)""",
+    """def f(tokens, pad=0):
+    return torch.tensor([[[token != pad for token in row]] for row in tokens.tolist()])""",
+    """def f(tokens, pad=0):
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    mask[tokens == pad] = False
+    return mask.unsqueeze(-2)""",
+    """def f(tokens, pad=0):
+    return torch.stack([(tokens < pad) | (tokens > pad)], dim=1)""",
+]
+
+RIGHT["causal_mask"] = [
+    """def f(query, key=None):
+    key = key or query
+    return torch.arange(key) <= torch.arange(query)[:, None] + (key - query)""",
+    """def f(n, m=None):
+    m = n if m is None else m
+    return ~torch.ones(n, m).triu(m - n + 1).bool()""",
+    """def f(query, key=None):
+    if key is None:
+        key = query
+    mask = torch.zeros(query, key, dtype=torch.bool)
+    for i in range(query):
+        mask[i, : key - query + i + 1] = True
+    return mask""",
+    """def f(query, key=None):
+    key = query if key is None else key
+    return torch.tensor([[j - (key - query) <= i for j in range(key)] for i in range(query)])""",
+    """def f(query, key=None):
+    key = query if key is None else key
+    return torch.ones(key, key, dtype=torch.bool).tril()[-query:]""",
+]
+
+SELF = """class SelfAttention(nn.Module):
+    def __init__(self, d_model, d_k, causal):
+        super().__init__()
+        self.causal = causal
+        self.query = nn.Linear(d_model, d_k, bias=False)
+        self.key = nn.Linear(d_model, d_k, bias=False)
+        self.value = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, x, mask=None):
+"""
+RIGHT["self_attention"] = [
+    SELF
+    + """        batch, token, _ = x.shape
+        allowed = torch.ones(batch, token, token, dtype=torch.bool)
+        if self.causal:
+            allowed = allowed.tril()
+        if mask is not None:
+            allowed = allowed & mask
+        return scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), allowed)""",
+    SELF
+    + """        q, k, v = (layer(x) for layer in (self.query, self.key, self.value))
+        if mask is None:
+            return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+        if self.causal:
+            mask = mask & causal_mask(x.shape[1])
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)""",
+    SELF
+    + """        if self.causal and mask is not None:
+            mask = mask * causal_mask(x.shape[1])
+        elif self.causal:
+            mask = causal_mask(x.shape[1])[None]
+        return attention_weights(self.query(x), self.key(x), mask) @ self.value(x)""",
+    SELF
+    + """        q, k, v = x @ self.query.weight.T, x @ self.key.weight.T, x @ self.value.weight.T
+        s = torch.einsum("btd,bsd->bts", q, k) / q.shape[-1] ** 0.5
+        hide = torch.zeros_like(s, dtype=torch.bool)
+        if self.causal:
+            hide = hide | torch.ones_like(hide).triu(1)
+        if mask is not None:
+            hide = hide | ~mask
+        p = s.masked_fill(hide, -torch.inf).softmax(-1).masked_fill(hide, 0)
+        return torch.einsum("bts,bsd->btd", p, v)""",
+]
+
+RIGHT["split_heads"] = [
+    """def f(x, heads):
+    return torch.stack(x.chunk(heads, dim=-1), dim=1)""",
+    """def f(x, h):
+    b, t, d = x.size()
+    return x.reshape(b, t, h, -1).permute(0, 2, 1, 3)""",
+    """def f(x, heads):
+    return x.unflatten(-1, (heads, -1)).transpose(-2, -3)""",
+    """def f(x, heads):
+    width = x.shape[-1] // heads
+    out = torch.empty(x.shape[0], heads, x.shape[1], width, dtype=x.dtype)
+    for h in range(heads):
+        out[:, h] = x[:, :, h * width : (h + 1) * width]
+    return out""",
+    """def f(x, heads):
+    return torch.einsum("bthd->bhtd", x.contiguous().view(*x.shape[:2], heads, x.shape[2] // heads)).contiguous()""",
+]
+
+RIGHT["merge_heads"] = [
+    """def f(x):
+    return torch.cat(list(x.unbind(1)), dim=-1)""",
+    """def f(x):
+    return x.transpose(1, 2).contiguous().view(x.shape[0], x.shape[2], -1)""",
+    """def f(x):
+    return x.permute(0, 2, 1, 3).flatten(2)""",
+    """def f(x):
+    b, h, t, d = x.shape
+    out = x.new_zeros(b, t, h * d)
+    for head in range(h):
+        for token in range(t):
+            out[:, token, head * d : (head + 1) * d] = x[:, head, token]
+    return out""",
+    """def f(x):
+    return torch.hstack([torch.cat([head[:, t : t + 1] for head in x.unbind(1)], -1) for t in range(x.shape[2])])""",
+]
+
+MULTI = """class MultiHeadAttention(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model, bias=False)
+        self.value = nn.Linear(d_model, d_model, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+"""
+RIGHT["multi_head"] = [
+    MULTI
+    + """        results = []
+        for q, k, v in zip(*(p.chunk(self.heads, -1) for p in (self.query(query), self.key(key), self.value(value)))):
+            results.append(scaled_dot_product_attention(q, k, v, mask))
+        return self.output(torch.cat(results, -1))""",
+    MULTI
+    + """        q, k, v = self.query(query), self.key(key), self.value(value)
+        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (q, k, v))
+        result = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])
+        return self.output(result.transpose(1, 2).flatten(2))""",
+    MULTI
+    + """        q = self.query(query).view(*query.shape[:2], self.heads, -1)
+        k = self.key(key).view(*key.shape[:2], self.heads, -1)
+        v = self.value(value).view(*value.shape[:2], self.heads, -1)
+        scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+        weights = scores.softmax(-1).nan_to_num(0.0)
+        return self.output(torch.einsum("bhqk,bkhd->bqhd", weights, v).reshape(query.shape))""",
+    MULTI
+    + """        batch = len(query)
+        fold = lambda p: split_heads(p, self.heads).flatten(0, 1)
+        if mask is not None:
+            mask = mask.expand(batch, query.shape[1], key.shape[1]).repeat_interleave(self.heads, 0)
+        result = scaled_dot_product_attention(fold(self.query(query)), fold(self.key(key)), fold(self.value(value)), mask)
+        return merge_heads(result.unflatten(0, (batch, self.heads))) @ self.output.weight.T""",
+]
+
+RIGHT["sinusoids"] = [
+    """def f(length, d_model, base=10000.0):
+    table = torch.zeros(length, d_model, dtype=torch.float64)
+    for pos in range(length):
+        for i in range(d_model // 2):
+            angle = pos / base ** (2 * i / d_model)
+            table[pos, 2 * i], table[pos, 2 * i + 1] = math.sin(angle), math.cos(angle)
+    return table""",
+    """def f(n, d, b=1e4):
+    table = torch.empty(n, d, dtype=torch.double)
+    angle = torch.outer(torch.arange(n).double(), b ** -(torch.arange(0, d, 2).double() / d))
+    table[:, 0::2], table[:, 1::2] = torch.sin(angle), torch.cos(angle)
+    return table""",
+    """def f(length, d_model, base=10_000.0):
+    column = torch.arange(d_model, dtype=torch.float64)
+    angle = torch.arange(length, dtype=torch.float64)[:, None] / base ** ((column - column % 2) / d_model)
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos())""",
+    """import numpy as np
+def f(length, d_model, base=10_000.0):
+    angle = np.arange(length)[:, None] / np.power(base, np.arange(0, d_model, 2) / d_model)
+    return torch.from_numpy(np.stack([np.sin(angle), np.cos(angle)], -1).reshape(length, d_model))""",
+    """def f(length, d_model, base=10_000.0):
+    column = torch.arange(d_model, dtype=torch.float64)
+    even = column.div(2, rounding_mode="floor") * 2
+    return (torch.arange(length, dtype=torch.float64).unsqueeze(1) * base ** (-even / d_model) + (column % 2) * math.pi / 2).sin()""",
+]
+
+RIGHT["add_positions"] = [
+    """def f(x, start=0):
+    return sinusoids(start + x.shape[1], x.shape[2])[start : start + x.shape[1]].to(x) + x""",
+    """def f(x, first=0):
+    n, d = x.shape[-2:]
+    return torch.add(x, sinusoids(first + n, d).to(dtype=x.dtype, device=x.device).narrow(0, first, n).unsqueeze(0))""",
+    """def f(x, start=0):
+    table = sinusoids(start + x.size(1), x.size(2)).to(x)
+    return torch.stack([x[:, i] + table[start + i] for i in range(x.size(1))], dim=1)""",
+    """def f(x, start=0):
+    out = x.clone()
+    out += sinusoids(start + x.shape[1], x.shape[2])[-x.shape[1]:].to(x)
+    return out""",
+    """def f(x, start=0):
+    d = x.shape[-1]
+    pos = torch.arange(start, start + x.shape[1], dtype=torch.float64, device=x.device)[:, None]
+    angle = pos / 10_000 ** (torch.arange(0, d, 2, dtype=torch.float64, device=x.device) / d)
+    return x + torch.stack((angle.sin(), angle.cos()), -1).flatten(1).to(x.dtype)""",
+]
+
+RIGHT["rotary"] = [
+    """def f(x, start=0):
+    table = sinusoids(start + x.shape[2], x.shape[3])[start:].to(x)
+    sin = table[:, 0::2].repeat_interleave(2, -1)
+    cos = table[:, 1::2].repeat_interleave(2, -1)
+    swapped = torch.stack([-x[..., 1::2], x[..., 0::2]], -1).flatten(-2)
+    return x * cos + swapped * sin""",
+    """def f(x, start=0):
+    table = sinusoids(start + x.shape[-2], x.shape[-1])[start:].to(x)
+    turn = torch.complex(table[:, 1::2].contiguous(), table[:, 0::2].contiguous())
+    pairs = torch.view_as_complex(x.contiguous().unflatten(-1, (-1, 2)))
+    return torch.view_as_real(pairs * turn).flatten(-2)""",
+    """def f(q, begin=0):
+    n, d = q.shape[-2:]
+    angle = torch.arange(begin, begin + n, dtype=torch.float64)[:, None] * 10_000.0 ** (-torch.arange(0, d, 2).double() / d)
+    sin, cos = angle.sin().to(q), angle.cos().to(q)
+    out = torch.zeros_like(q)
+    out[..., 0::2] = q[..., 0::2] * cos - q[..., 1::2] * sin
+    out[..., 1::2] = q[..., 0::2] * sin + q[..., 1::2] * cos
+    return out""",
+    """def f(x, start=0):
+    d = x.shape[-1]
+    table = sinusoids(start + x.shape[-2], d)[start:].to(x)
+    columns = []
+    for i in range(0, d, 2):
+        a, b, sin, cos = x[..., i], x[..., i + 1], table[:, i], table[:, i + 1]
+        columns += [a * cos - b * sin, b * cos + a * sin]
+    return torch.stack(columns, dim=-1)""",
+]
+
+FFN = """class FeedForward(nn.Module):
+    def __init__(self, d_model, d_ff):
+        super().__init__()
+        self.inner = nn.Linear(d_model, d_ff)
+        self.outer = nn.Linear(d_ff, d_model)
+
+    def forward(self, x):
+"""
+RIGHT["feed_forward"] = [
+    FFN + "        return self.outer(F.relu(self.inner(x)))",
+    FFN + "        return self.outer(torch.clamp(self.inner(x), min=0))",
+    FFN
+    + "        h = x @ self.inner.weight.T + self.inner.bias\n        return torch.maximum(h, h * 0) @ self.outer.weight.T + self.outer.bias",
+    FFN
+    + "        h = self.inner(x)\n        h = h * (h > 0)\n        return F.linear(h, self.outer.weight, self.outer.bias)",
+    FFN + "        return self.outer(self.inner(x).relu_())",
+    FFN
+    + """        rows = [self.outer(self.inner(row).relu()) for row in x.reshape(-1, x.shape[-1])]
+        return torch.stack(rows).view_as(x)""",
+]
+
+RIGHT["layer_norm"] = [
+    """def f(x, gain, bias, eps=1e-5):
+    return F.layer_norm(x, x.shape[-1:], gain, bias, eps)""",
+    """def f(x, gain, bias, eps=1e-5):
+    variance, mean = torch.var_mean(x, dim=-1, correction=0, keepdim=True)
+    return gain * ((x - mean) * torch.rsqrt(variance + eps)) + bias""",
+    """def f(x, g, b, e=1e-5):
+    centered = x - x.sum(-1, keepdim=True) / x.shape[-1]
+    variance = torch.einsum("...d,...d->...", centered, centered) / x.shape[-1]
+    return centered / (variance + e).sqrt().unsqueeze(-1) * g + b""",
+    """def f(x, gain, bias, eps=1e-5):
+    rows = []
+    for row in x.reshape(-1, x.shape[-1]):
+        d = row - row.mean()
+        rows.append(d / ((d * d).mean() + eps) ** 0.5 * gain + bias)
+    return torch.stack(rows).view(x.shape)""",
+    """def f(x, gain, bias, eps=1e-5):
+    y = x.clone()
+    y -= x.mean(-1, keepdim=True)
+    z = y / torch.sqrt(y.pow(2).mean(-1, keepdim=True) + eps)
+    return torch.addcmul(bias, z, gain)""",
+]
+
+RESIDUAL = """class Residual(nn.Module):
+    def __init__(self, d_model, placement, dropout):
+        super().__init__()
+        self.placement = placement
+        self.norm = LayerNorm(d_model)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, x, sublayer):
+"""
+RIGHT["residual"] = [
+    RESIDUAL
+    + """        if self.placement == "post":
+            return self.norm(self.dropout(sublayer(x)) + x)
+        return self.dropout(sublayer(self.norm(x))) + x""",
+    RESIDUAL
+    + """        before = self.norm if self.placement == "pre" else nn.Identity()
+        after = self.norm if self.placement == "post" else nn.Identity()
+        return after(x + self.dropout(sublayer(before(x))))""",
+    RESIDUAL
+    + """        y = self.norm(x) if self.placement == "pre" else x
+        y = torch.add(x, F.dropout(sublayer(y), self.dropout.p, self.training))
+        return self.norm(y) if self.placement == "post" else y""",
+    RESIDUAL
+    + """        skip = x.clone()
+        if self.placement == "pre":
+            x = self.norm(x)
+        x = sublayer(x)
+        x = self.dropout(x)
+        x = skip + x
+        if self.placement == "post":
+            x = self.norm(x)
+        return x""",
+]
+
+RIGHT["embed"] = [
+    """def f(tokens, embedding, positions):
+    return positions(embedding(tokens) * embedding.weight.shape[1] ** 0.5)""",
+    """def f(ids, table, add):
+    x = F.embedding(ids, table.weight)
+    return add(x * math.sqrt(x.shape[-1]))""",
+    """def f(tokens, embedding, positions):
+    one_hot = F.one_hot(tokens, embedding.num_embeddings).to(embedding.weight.dtype)
+    return positions(one_hot @ embedding.weight * math.sqrt(embedding.embedding_dim))""",
+    """def f(tokens, embedding, positions):
+    x = embedding.weight[tokens]
+    scaled = x * torch.tensor(x.shape[-1], dtype=x.dtype).sqrt()
+    return positions.forward(scaled)""",
+    """def f(tokens, embedding, positions):
+    x = embedding(tokens).clone()
+    x *= embedding.embedding_dim ** 0.5
+    return positions(x)""",
+]
+
+RIGHT["shift"] = [
+    """def f(target):
+    return target[:, :-1], target[:, 1:]""",
+    """def f(rows):
+    n = rows.shape[1] - 1
+    return [rows.narrow(1, 0, n), rows.narrow(1, 1, n)]""",
+    """def f(target):
+    read = torch.stack([torch.stack(list(row[:-1])) for row in target])
+    predict = torch.tensor([row[1:] for row in target.tolist()])
+    return read, predict""",
+    """def f(target):
+    columns = target.unbind(1)
+    return torch.stack(columns[:-1], 1), torch.stack(columns[1:], 1)""",
+    """def f(target):
+    return target.roll(1, 1)[:, 1:].clone(), target.roll(-1, 1)[:, :-1].clone()""",
+]
+
+RIGHT["last_state"] = [
+    """def f(output, mask):
+    last = mask.long().sum(1) - 1
+    return output.gather(1, last.view(-1, 1, 1).expand(-1, 1, output.shape[2])).squeeze(1)""",
+    """def f(states, real):
+    return torch.stack([states[b, int(real[b].sum()) - 1] for b in range(len(states))])""",
+    """def f(output, mask):
+    state = output[:, 0]
+    for t in range(1, output.shape[1]):
+        state = torch.where(mask[:, t, None], output[:, t], state)
+    return state""",
+    """def f(output, mask):
+    last = F.one_hot(mask.sum(1) - 1, mask.shape[1]).to(output.dtype)
+    return torch.einsum("bt,btd->bd", last, output)""",
+    """def f(output, mask):
+    last = (torch.arange(mask.shape[1]) * mask).argmax(1)
+    return output.clone()[range(len(last)), last]""",
+    """def f(output, mask):
+    ends = mask & ~F.pad(mask, (0, 1))[:, 1:]
+    return output[ends]""",
+]
+
+RIGHT["masked_loss"] = [
+    """def f(logits, target, pad=0):
+    return F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad)""",
+    """def f(x, y, p=0):
+    real = y != p
+    return nn.CrossEntropyLoss()(x[real], y[real])""",
+    """def f(logits, target, pad=0):
+    losses = []
+    for row, true in zip(logits, target):
+        for scores, token in zip(row, true):
+            if token != pad:
+                losses.append(scores.logsumexp(0) - scores[token])
+    return torch.stack(losses).mean()""",
+    """def f(logits, target, pad=0):
+    loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    real = (target != pad).flatten().to(loss.dtype)
+    return (loss * real).sum() / real.sum()""",
+    """def f(logits, target, pad=0):
+    top = logits.amax(-1, keepdim=True)
+    log_p = logits - top - (logits - top).exp().sum(-1, keepdim=True).log()
+    one_hot = F.one_hot(target, logits.shape[-1]).to(logits.dtype) * (target != pad).unsqueeze(-1)
+    return -(log_p * one_hot).sum() / one_hot.sum()""",
+]
+
+RIGHT["exact_rows"] = [
+    """def f(written, target, eos=2):
+    def cut(row):
+        row = row.tolist()
+        return row[: row.index(eos) + 1] if eos in row else row
+    return torch.tensor([cut(a) == cut(b) for a, b in zip(written, target)])""",
+    """def f(written, target, eos=2):
+    width = max(written.shape[1], target.shape[1])
+    a, b = (F.pad(x, (0, width - x.shape[1]), value=-1) for x in (written, target))
+    ended = (b == eos).cumsum(1) - (b == eos).long() > 0
+    return ((a == b) | ended).all(1)""",
+    """def f(out, true, end=2):
+    right = torch.zeros(len(out), dtype=torch.bool)
+    for i in range(len(out)):
+        for j in range(true.shape[1]):
+            if j >= out.shape[1] or out[i, j] != true[i, j]:
+                break
+            if true[i, j] == end:
+                right[i] = True
+                break
+    return right""",
+    """def f(written, target, eos=2):
+    width = min(written.shape[1], target.shape[1])
+    same = (written[:, :width] == target[:, :width]).long().cumprod(1).bool()
+    return (same & (target[:, :width] == eos)).any(1)""",
+    """import numpy as np
+def f(written, target, eos=2):
+    strings = [[" ".join(map(str, row)) + " " for row in rows.tolist()] for rows in (written, target)]
+    ends = [" ".join(map(str, row[: row.index(eos) + 1])) + " " for row in target.tolist()]
+    return torch.from_numpy(np.array([a.startswith(b) for a, b in zip(strings[0], ends)]))""",
+]
+
+RIGHT["unroll"] = [
+    """def f(model, source, target, forced):
+    if forced:
+        return model(source, target[:, :-1]).argmax(-1)
+    tokens, state = [target[:, 0]], model.start(source)
+    while len(tokens) < target.shape[1]:
+        logits, state = model.step(tokens[-1], state)
+        tokens.append(logits.argmax(dim=1))
+    return torch.stack(tokens[1:], dim=1)""",
+    """def f(model, source, target, forced):
+    state = model.start(source)
+    out = torch.zeros_like(target)
+    out[:, 0] = 1
+    for i in range(target.shape[1] - 1):
+        read = target[:, i] if forced else out[:, i]
+        logits, state = model.step(read, state)
+        out[:, i + 1] = logits.max(-1).indices
+    return out[:, 1:]""",
+    """def f(m, s, t, truth):
+    state, columns = m.start(s), []
+    for column in t[:, :-1].unbind(1):
+        if truth or not columns:
+            token = column
+        logits, state = m.step(token, state)
+        token = logits.softmax(-1).argmax(-1)
+        columns.append(token[:, None])
+    return torch.cat(columns, -1)""",
+    """def f(model, source, target, forced):
+    rows = []
+    for one, true in zip(source.split(1), target.split(1)):
+        state, token, row = model.start(one), torch.tensor([1]), []
+        for due in true[0, 1:]:
+            logits, state = model.step(token, state)
+            row.append(int(logits.argmax()))
+            token = due.view(1) if forced else torch.tensor([row[-1]])
+        rows.append(row)
+    return torch.tensor(rows)""",
+    """def f(model, source, target, forced):
+    written = target[:, :1]
+    for i in range(1, target.shape[1]):
+        read = target[:, :i] if forced else written
+        written = torch.cat([written, model(source, read)[:, -1:].argmax(-1)], dim=1)
+    return written[:, 1:]""",
+]
+
+RIGHT["source_vector"] = [
+    """def f(model, source):
+    _, state = model.encoder(model.source_embedding(source), source.ne(model.pad))
+    return torch.cat([part.flatten(1) for part in state], -1)""",
+    """def f(m, tokens):
+    x = F.embedding(tokens, m.source_embedding.weight)
+    _, (h, c) = m.encoder(x, ~(tokens == m.pad))
+    return torch.stack([h, c], dim=1).flatten(1)""",
+    """def f(model, source):
+    vectors = []
+    for row in source:
+        real = row[row != model.pad]
+        _, (h, c) = model.encoder(model.source_embedding(real)[None])
+        vectors.append(torch.cat([h.reshape(-1), c.reshape(-1)]))
+    return torch.stack(vectors)""",
+    """def f(model, source):
+    mask = source != model.pad
+    _, (h, c) = model.encoder.forward(model.source_embedding(source), mask=mask)
+    return torch.hstack([*h.unbind(1), *c.unbind(1)])""",
+    """def f(model, source):
+    x, mask = model.source_embedding(source), source != model.pad
+    h = c = x.new_zeros(len(x), model.encoder.layers, x.shape[2])
+    for t in range(x.shape[1]):
+        _, (new_h, new_c) = model.encoder(x[:, t : t + 1], None, (h, c))
+        real = mask[:, t, None, None]
+        h, c = torch.where(real, new_h, h), torch.where(real, new_c, c)
+    return torch.cat([h, c], dim=1).flatten(1)""",
+]
+
+RIGHT["teacher_forcing_loss"] = [
+    """def f(model, source, target, pad=0):
+    logits = model(source, target[:, :-1])
+    return F.cross_entropy(logits.transpose(1, 2), target[:, 1:], ignore_index=pad)""",
+    """def f(model, source, target, pad=0):
+    read, predict = target[:, :-1], target[:, 1:]
+    logp = model(source, read).log_softmax(-1)
+    picked = logp.gather(-1, predict.unsqueeze(-1)).squeeze(-1)
+    real = predict != pad
+    return -(picked * real).sum() / real.sum()""",
+    """def f(m, s, t, p=0):
+    logp = F.log_softmax(m(s, t[:, :-1]), dim=2)
+    losses = [-logp[b, i, t[b, i + 1]] for b in range(len(t)) for i in range(t.shape[1] - 1) if t[b, i + 1] != p]
+    return torch.stack(losses).mean()""",
+    """def f(model, source, target, pad=0):
+    logits = model(source, target[:, :-1])
+    predict = target[:, 1:]
+    real = predict != pad
+    return nn.CrossEntropyLoss()(logits[real], predict[real])""",
+    """def f(model, source, target, pad=0):
+    logits = model(source, target)[:, :-1]
+    return F.nll_loss(logits.log_softmax(-1).reshape(-1, logits.shape[-1]), target[:, 1:].reshape(-1), ignore_index=pad)""",
+]
+
+ENCODER_LAYER = """class EncoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = config.attention()
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2 = config.residual(), config.residual()
+
+    def forward(self, x, mask):
+"""
+RIGHT["encoder_layer"] = [
+    ENCODER_LAYER
+    + """        def look(y):
+            return self.self_attention(y, y, y, mask)
+        return self.residual_2(self.residual_1(x, look), self.feed_forward)""",
+    ENCODER_LAYER
+    + """        for residual, sublayer in (
+            (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
+            (self.residual_2, lambda y: self.feed_forward(y)),
+        ):
+            x = residual(x, sublayer)
+        return x""",
+    ENCODER_LAYER
+    + """        one, two = self.residual_1, self.residual_2
+        if one.placement == "pre":
+            y = one.norm(x)
+            x = x + self.self_attention(y, y, y, mask)
+            return x + self.feed_forward(two.norm(x))
+        x = one.norm(x + self.self_attention(x, x, x, mask))
+        return two.norm(x + self.feed_forward(x))""",
+    ENCODER_LAYER
+    + """        x = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
+        x = self.residual_2.forward(x, lambda y: self.feed_forward.outer(F.relu(self.feed_forward.inner(y))))
+        return x""",
+]
+
+DECODER_LAYER = """class DecoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = config.attention()
+        self.cross_attention = config.attention()
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2, self.residual_3 = config.residual(), config.residual(), config.residual()
+
+    def forward(self, x, memory, mask, memory_mask):
+"""
+RIGHT["decoder_layer"] = [
+    DECODER_LAYER
+    + """        def own(y):
+            return self.self_attention(y, y, y, mask)
+        def other(y):
+            return self.cross_attention(y, memory, memory, memory_mask)
+        return self.residual_3(self.residual_2(self.residual_1(x, own), other), self.feed_forward)""",
+    DECODER_LAYER
+    + """        steps = [
+            (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
+            (self.residual_2, lambda y: self.cross_attention(query=y, key=memory, value=memory, mask=memory_mask)),
+            (self.residual_3, self.feed_forward),
+        ]
+        for residual, sublayer in steps:
+            x = residual(x, sublayer)
+        return x""",
+    DECODER_LAYER
+    + """        a, b, c = self.residual_1, self.residual_2, self.residual_3
+        if a.placement == "pre":
+            y = a.norm(x)
+            x = x + self.self_attention(y, y, y, mask)
+            x = x + self.cross_attention(b.norm(x), memory, memory, memory_mask)
+            return x + self.feed_forward(c.norm(x))
+        x = a.norm(x + self.self_attention(x, x, x, mask))
+        x = b.norm(x + self.cross_attention(x, memory, memory, memory_mask))
+        return c.norm(x + self.feed_forward(x))""",
+    DECODER_LAYER
+    + """        memory, mask = memory.clone(), mask.clone()
+        h = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
+        h = self.residual_2.forward(h, lambda y: self.cross_attention(y, *[memory] * 2, memory_mask.expand(-1, y.shape[1], -1)))
+        return self.residual_3.forward(h, lambda y: self.feed_forward(y))""",
+]
+
+DECODER = """class Decoder(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = config.final_norm()
+
+    def forward(self, x, memory, mask, memory_mask):
+"""
+RIGHT["decoder"] = [
+    DECODER
+    + """        for i in range(len(self.layers)):
+            x = self.layers[i](x, memory, mask, memory_mask)
+        return self.norm(x)""",
+    DECODER
+    + """        import functools
+        return self.norm(functools.reduce(lambda y, layer: layer(y, memory, mask, memory_mask), self.layers, x))""",
+    DECODER
+    + """        def run(y, layers):
+            return run(layers[0](y, memory, mask, memory_mask), layers[1:]) if layers else y
+        return self.norm(run(x, list(self.layers)))""",
+    DECODER
+    + """        out = x.clone()
+        for name, layer in self.layers.named_children():
+            out = layer.forward(out, memory=memory, mask=mask, memory_mask=memory_mask)
+        out = self.norm(out)
+        return out""",
+]
+
+RIGHT["decode"] = [
+    """def f(model, target, memory, memory_mask):
+    token = target.shape[1]
+    mask = torch.ones(token, token).tril().bool() & (target != model.config.pad)[:, None, :]
+    x = model.embed(target, model.target_embedding, model.target_positions)
+    return model.generator(model.decoder(x, memory, mask, memory_mask))""",
+    """def f(m, t, mem, mem_mask):
+    x = m.target_positions(m.target_embedding(t) * math.sqrt(m.config.d_model))
+    mask = padding_mask(t, pad=m.config.pad) * causal_mask(t.size(1))
+    return m.decoder(x, mem, mask, mem_mask) @ m.generator.weight.T""",
+    """def f(model, target, memory, memory_mask):
+    n = target.shape[1]
+    mask = torch.stack([(row != model.config.pad).expand(n, n) & causal_mask(n) for row in target])
+    x = model.embed(target, model.target_embedding, model.target_positions)
+    for layer in model.decoder.layers:
+        x = layer(x, memory, mask, memory_mask)
+    return model.generator(model.decoder.norm(x))""",
+    """def f(model, target, memory, memory_mask):
+    return model.decode(target, memory, memory_mask)""",
+    """def f(model, target, memory, memory_mask):
+    mask = padding_mask(target, model.config.pad).repeat(1, target.shape[1], 1)
+    mask &= causal_mask(target.shape[1])
+    x = model.embed(tokens=target, embedding=model.target_embedding, positions=model.target_positions)
+    return model.generator(model.decoder(x, memory, mask, memory_mask))""",
+]
+
+RIGHT["greedy"] = [
+    """def f(model, source, max_length, bos=1, eos=2, pad=0):
+    state, token = model.start(source), torch.full((len(source),), bos)
+    done, columns = [False] * len(source), []
+    for _ in range(max_length):
+        logits, state = model.step(token, state)
+        token = torch.tensor([pad if d else int(row.argmax()) for row, d in zip(logits, done)])
+        columns.append(token)
+        done = [d or int(t) == eos for d, t in zip(done, token)]
+        if all(done):
+            break
+    return torch.stack(columns, 1)""",
+    """def f(model, source, max_length, bos=1, eos=2, pad=0):
+    out = torch.full((len(source), max_length), pad)
+    state = model.start(source)
+    token = torch.full((len(source),), bos)
+    open_rows = torch.ones(len(source), dtype=torch.bool)
+    for i in range(max_length):
+        logits, state = model.step(token, state)
+        token = torch.where(open_rows, logits.max(-1).indices, pad)
+        out[:, i] = token
+        open_rows &= token != eos
+        if not open_rows.any():
+            return out[:, : i + 1]
+    return out""",
+    """def f(model, source, max_length, bos=1, eos=2, pad=0):
+    state, written = model.start(source), torch.full((len(source), 1), bos)
+    while written.shape[1] <= max_length:
+        ended = (written == eos).any(1)
+        if ended.all():
+            break
+        logits, state = model.step(written[:, -1], state)
+        written = torch.cat([written, logits.argmax(1, keepdim=True).masked_fill(ended[:, None], pad)], 1)
+    return written[:, 1:]""",
+    """def f(model, source, max_length, bos=1, eos=2, pad=0):
+    rows = []
+    for one in source.split(1):
+        state, token, row = model.start(one), torch.tensor([bos]), []
+        while len(row) < max_length and eos not in row:
+            logits, state = model.step(token, state)
+            token = logits.argmax(-1)
+            row.append(int(token))
+        rows.append(row)
+    longest = max(map(len, rows))
+    return torch.tensor([row + [pad] * (longest - len(row)) for row in rows])""",
+]
+
+RIGHT_ANSWERS = {
+    "rnn_parameters": [
+        "7_614",
+        "7614.0",
+        "torch.tensor(7614)",
+        "30 * 16 + 64 * 81 + 30 * 65",
+        "np.int64(7614)",
+    ],
+    "half_life": [
+        "15",
+        "15.0",
+        "torch.tensor(15)",
+        "np.ceil(np.log(0.5) / np.log(1 / (1 + np.exp(-3))))",
+    ],
+    "lstm_parameters": [
+        "24_832",
+        "torch.tensor(24832)",
+        "np.int64(24832)",
+        "4 * 64 * (32 + 64 + 1)",
+    ],
+    "parameters": [
+        "63_045_632",
+        "63045632.0",
+        "torch.tensor(63_045_632)",
+        "44_101_632 + 512 * 37_000",
+        "np.int64(63045632)",
+    ],
+    "cross_shape": [
+        "(32, 8, 15, 20)",
+        "[32, 8, 15, 20]",
+        "torch.Size([32, 8, 15, 20])",
+        "torch.zeros(32, 8, 15, 20).shape",
+    ],
+    "placement": ["'B'", "'b'", "' B '", "str('B')"],
+}

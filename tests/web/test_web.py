@@ -1,0 +1,779 @@
+"""The live pages: JavaScript computes what PyTorch does, and a reader gets along with it."""
+
+# ruff: noqa: F811
+import base64
+import json
+import random
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from minitfm.seq2seq import exact_match, greedy
+from minitfm.study.tasks import dates
+from minitfm.study.vocabulary import Vocabulary
+from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.web import Attention, AttentionView, LiveTransformer
+from minitfm.web.pages import DATE_EXAMPLES, ELEMENTS, STATIC, bundle
+from minitfm.web.train import COMMAND
+from minitfm.web.weights import pack, read_facts, unpack
+from tests.browser import Pages, pages, reader  # noqa: F401
+from tests.site import browser  # noqa: F401
+
+pytestmark = pytest.mark.xdist_group("browser")
+
+FILE = STATIC / "dates.safetensors"
+VOCABULARY = Vocabulary.of(text for pair in dates(2_000, seed=0) for text in pair)
+CONFIGS = {
+    "post": {},
+    "pre": {"norm": "pre"},
+    "untied": {"tied": False},
+    "two embeddings": {"target_vocabulary": len(VOCABULARY)},
+    "untied, two embeddings": {"target_vocabulary": len(VOCABULARY), "tied": False},
+    "learned": {"positions": "learned", "max_length": 64},
+    "rotary": {"positions": "rotary", "norm": "pre"},
+    "own widths": {"d_k": 6, "d_v": 10, "heads": 3, "layers": 3},
+}
+
+
+def drawn_texts(count: int, seed: int = 0) -> list[str]:
+    """Half dates that the models have never seen, half any characters at all."""
+    draw = random.Random(seed)
+    noise = [
+        "".join(draw.choices(VOCABULARY.symbols[3:], k=draw.randint(1, 40)))
+        for _ in range(count // 2)
+    ]
+    return noise + [
+        english for english, _ in dates(count - count // 2, seed, held_out=True)
+    ]
+
+
+def drawn_model(**changes: Any) -> Transformer:
+    """An untrained model whose every parameter matters: gains and biases are drawn, too."""
+    model = Transformer(TransformerConfig.tiny(len(VOCABULARY), **changes)).eval()
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if name.endswith(("gain", "bias")):
+                parameter.add_(torch.randn_like(parameter) * 0.3)
+    return model
+
+
+@pytest.fixture
+def blank(pages: Pages) -> str:
+    return pages.write("blank.html", "")
+
+
+# Runs a file in the browser: the tokens that it writes, the logits of each step, and all weights by layer.
+TRANSLATE = """async ([address, texts, longest]) => {
+  const { Transformer } = await import("../_static/minitfm/transformer.js");
+  const model = Transformer.read(await (await fetch(address)).arrayBuffer());
+  return texts.map((text) => {
+    const steps = [...model.greedy(model.tokens(text).ids, longest)];
+    const weights = { ...steps[0].encoder };
+    for (const name of Object.keys(steps[0].weights))
+      weights[name] = steps[0].weights[name].map((_, head) => steps.map((step) =>
+        [...step.weights[name][head], ...Array(name.includes("self") ? longest : 0).fill(0)].slice(
+          0, name.includes("self") ? steps.length : undefined)));
+    return { written: steps.map(({ written }) => written), logits: steps.map(({ logits }) => [...logits]),
+      probabilities: steps.map(({ probabilities }) => [...probabilities]),
+      weights: Object.fromEntries(Object.entries(weights).map(([name, heads]) =>
+        [name, heads.map((rows) => rows.map((row) => [...row]))])) };
+  });
+}"""
+
+
+def in_browser(
+    reader: Any,
+    pages: Pages,
+    blank: str,
+    file: bytes,
+    texts: list[str],
+    longest: int = 14,
+) -> list[dict]:
+    (pages.folder / "model.safetensors").write_bytes(file)
+    return reader(blank).page.evaluate(
+        TRANSLATE, ["../model.safetensors", texts, longest]
+    )
+
+
+def assert_same(found: dict, model: Transformer, text: str, tolerance: float) -> None:
+    """Compare with PyTorch in float64, so that only the browser's own rounding is left."""
+    model = model.double()
+    source = VOCABULARY.encode([text])
+    target = torch.tensor([[1, *found["written"][:-1]]])
+    with torch.no_grad():
+        logits = model(source, target)[0]
+    here = torch.tensor(found["logits"], dtype=torch.float64)
+    assert (here - logits).abs().max() <= tolerance * logits.abs().max()
+    assert found["written"] == logits.argmax(-1).tolist()
+    torch.testing.assert_close(
+        torch.tensor(found["probabilities"], dtype=torch.float64),
+        logits.softmax(-1),
+        atol=3 * tolerance,
+        rtol=0,
+    )
+    weights = model.attention(source, target)
+    assert weights.keys() == found["weights"].keys()
+    for name, expected in weights.items():
+        torch.testing.assert_close(
+            torch.tensor(found["weights"][name], dtype=torch.float64),
+            expected[0],
+            atol=tolerance,
+            rtol=0,
+            msg=name,
+        )
+
+
+@pytest.mark.parametrize("changes", CONFIGS.values(), ids=CONFIGS.keys())
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16], ids=["F32", "F16"])
+def test_the_browser_computes_what_pytorch_does(
+    changes: dict, dtype: torch.dtype, reader: Any, pages: Pages, blank: str
+) -> None:
+    # An F16 file holds other numbers than the model it was made of, but PyTorch and the browser read the same ones.
+    model = drawn_model(**changes)
+    file = pack(model, VOCABULARY, longest=(40, 14), dtype=dtype)
+    texts = drawn_texts(4)
+    for text, found in zip(texts, in_browser(reader, pages, blank, file, texts)):
+        assert_same(found, unpack(file)[0], text, tolerance=1e-5)
+
+
+def test_padding_that_a_model_writes_is_hidden_from_later_tokens(
+    reader: Any, pages: Pages, blank: str
+) -> None:
+    model = drawn_model(tied=False)
+    with torch.no_grad():
+        model.generator.weight[0] *= 4
+    texts = drawn_texts(4)
+    results = in_browser(
+        reader,
+        pages,
+        blank,
+        pack(model, VOCABULARY, longest=(40, 14), dtype=torch.float32),
+        texts,
+    )
+    assert any(0 in found["written"][:-1] for found in results)
+    for text, found in zip(texts, results):
+        assert_same(found, model, text, tolerance=1e-5)
+
+
+def test_half_precision_hardly_changes_the_result(
+    reader: Any, pages: Pages, blank: str
+) -> None:
+    # F16 keeps 11 bits: every weight may be off by 2⁻¹², and four layers add such errors up to some thousandths.
+    model = drawn_model()
+    texts = drawn_texts(4)
+    for text, found in zip(
+        texts,
+        in_browser(
+            reader, pages, blank, pack(model, VOCABULARY, longest=(40, 14)), texts
+        ),
+    ):
+        target = torch.tensor([[1, *found["written"][:-1]]])
+        with torch.no_grad():
+            logits = model(VOCABULARY.encode([text]), target)[0]
+        assert (
+            torch.tensor(found["logits"]) - logits
+        ).abs().max() < 1e-2 * logits.abs().max()
+
+
+def test_a_file_keeps_every_bit_of_a_model() -> None:
+    model = drawn_model(norm="pre", positions="learned", max_length=40)
+    file = pack(
+        model, VOCABULARY, longest=(40, 14), about={"steps": 3}, dtype=torch.float32
+    )
+    again, vocabulary = unpack(file)
+    assert (again.config, vocabulary) == (model.config, VOCABULARY)
+    for name, parameter in model.named_parameters():
+        assert torch.equal(parameter, dict(again.named_parameters())[name]), name
+    assert read_facts(file)["about"] == {"steps": 3}
+    assert (
+        pack(
+            again, vocabulary, longest=(40, 14), about={"steps": 3}, dtype=torch.float32
+        )
+        == file
+    )
+
+
+def test_a_file_that_does_not_fit_its_config_is_refused() -> None:
+    file = pack(drawn_model(), VOCABULARY, longest=(40, 14))
+    with pytest.raises(ValueError, match="do not fit"):
+        unpack(
+            file.replace(
+                b"encoder.layers.0.residual_1.norm.gain",
+                b"encoder.layers.0.residual_1.norm.pain",
+            )
+        )
+
+
+# ---- The model that the site ships -------------------------------------------------------------------------------
+
+
+def test_the_shipped_model_translates_dates_that_it_has_never_seen() -> None:
+    model, vocabulary = unpack(FILE.read_bytes())
+    pairs = dates(200, seed=7, held_out=True)
+    source = vocabulary.encode([english for english, _ in pairs])
+    target = vocabulary.encode([japanese for _, japanese in pairs], eos=True)
+    assert exact_match(greedy(model, source, target.shape[1]), target) >= 0.99
+
+
+def test_the_shipped_model_says_how_it_was_made() -> None:
+    facts = read_facts(FILE.read_bytes())
+    assert facts["about"]["command"].startswith(COMMAND)
+    assert facts["about"]["exact_match"] >= 0.99
+    assert {"steps", "seed", "seconds"} < facts["about"].keys()
+    assert facts["longest"] == [29, 15]
+    assert FILE.stat().st_size < 600_000
+
+
+def test_the_shipped_model_translates_in_the_browser(
+    reader: Any, pages: Pages, blank: str
+) -> None:
+    pairs = dates(20, seed=8, held_out=True)
+    found = in_browser(
+        reader,
+        pages,
+        blank,
+        FILE.read_bytes(),
+        [english for english, _ in pairs],
+        longest=15,
+    )
+    written = [
+        "".join(VOCABULARY.decode(torch.tensor(one["written"]))) for one in found
+    ]
+    wrong = [(got, pair) for got, pair in zip(written, pairs) if got != pair[1]]
+    assert len(wrong) <= 1  # 99 % of 20
+
+
+# ---- The reader of the live page ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def shipped() -> tuple[Transformer, Vocabulary]:
+    return unpack(FILE.read_bytes())
+
+
+@pytest.fixture
+def live_page(pages: Pages, shipped: tuple[Transformer, Vocabulary]) -> str:
+    return pages.write("live.html", LiveTransformer(*shipped).html())
+
+
+def translate(page: Any, text: str) -> None:
+    page.get_by_label("A date in English").fill(text)
+    page.get_by_role("button", name="Translate").click()
+
+
+def shown(page: Any) -> str:
+    return "".join(page.locator(".written button").all_inner_texts())
+
+
+def test_nothing_heavy_is_fetched_before_the_reader_asks(
+    reader: Any, live_page: str
+) -> None:
+    here = reader(live_page)
+    assert not [
+        url for url in here.fetched if url.endswith(("transformer.js", ".safetensors"))
+    ]
+    translate(here.page, "4 March 2025")
+    here.page.get_by_text("Done:").wait_for()
+    assert (
+        len(
+            [
+                url
+                for url in here.fetched
+                if url.endswith(("transformer.js", ".safetensors"))
+            ]
+        )
+        == 2
+    )
+
+
+def test_a_reader_translates_steps_back_and_looks_around(
+    reader: Any, live_page: str
+) -> None:
+    page = reader(live_page).page
+    translate(page, "Saturday, 14 October 2017")
+    page.get_by_text("Done: 15 tokens").wait_for()
+    assert shown(page) == "2017年10月14日土曜日⟨eos⟩"
+
+    page.get_by_role("slider", name="Step 15 of 15").fill("6")
+    page.get_by_text("Step 6 of 15").wait_for()
+    assert page.locator(".written .now").inner_text() == "1"
+    assert page.get_by_text("After “年”: what comes next?").is_visible()
+    likeliest = page.get_by_label("Likeliest next tokens").get_by_role("listitem")
+    assert likeliest.count() == 5
+    assert likeliest.first.inner_text().split()[0] == "1"
+    page.get_by_role("button", name="One step back").click()
+    page.get_by_text("Step 5 of 15").wait_for()
+
+    sentence = page.locator(".sentence")
+    assert sentence.inner_text().startswith("Query “7” (5) looks mostly at the keys")
+    page.get_by_role("radio", name="Encoder").check()
+    page.get_by_role("radio", name="1", exact=True).check()
+    page.get_by_role("checkbox", name="head 2").check()
+    page.get_by_role("button", name="query 10: ␣").click()
+    assert sentence.inner_text().startswith("Query “␣” (10) looks mostly at the keys")
+    assert "layer 1" in sentence.inner_text()
+    assert "head" in sentence.inner_text()
+
+
+def test_a_translation_is_written_before_the_readers_eyes(
+    reader: Any, live_page: str
+) -> None:
+    page = reader(live_page, motion=True).page
+    page.evaluate(
+        """() => {
+            const root = document.querySelector("minitfm-live").shadowRoot;
+            window.seen = [];
+            new MutationObserver(() => window.seen.push(root.querySelectorAll(".written button").length))
+                .observe(root, { childList: true, subtree: true });
+        }"""
+    )
+    page.get_by_role("button", name=DATE_EXAMPLES[0], exact=True).click()
+    page.get_by_text(re.compile(r"Step \d+ of \d+")).wait_for()
+    page.get_by_role("slider").fill("1")  # the reader takes over, the writing goes on
+    page.get_by_text("Done: 10 tokens").wait_for()
+    assert page.get_by_text("Step 1 of 10").is_visible()
+    assert set(range(1, 11)) <= set(page.evaluate("() => window.seen")), (
+        "one token after another"
+    )
+
+
+def test_a_second_translation_ends_the_first(reader: Any, live_page: str) -> None:
+    page = reader(live_page, motion=True).page
+    translate(page, "4 March 2025")
+    page.get_by_text(re.compile(r"Step \d+ of \d+")).wait_for()
+    translate(page, "1999/12/31")
+    page.get_by_text("Done: 12 tokens").wait_for()
+    assert shown(page) == "1999年12月31日⟨eos⟩"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("4 März 2025", "This model has never seen “ä”, “z”."),
+        ("", "Type something to translate first."),
+        (
+            "4 March 2025, Saturday, 4 March",
+            "That is 31 characters; this model has seen at most 29.",
+        ),
+    ],
+)
+def test_what_the_model_cannot_read_is_explained(
+    text: str, sentence: str, reader: Any, live_page: str
+) -> None:
+    page = reader(live_page).page
+    translate(page, text)
+    page.get_by_role("status").get_by_text(sentence).wait_for()
+    assert page.locator(".stage").is_hidden()
+    translate(page, "4 March 2025")
+    page.get_by_text("Done:").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("../nothing.safetensors", "is not there (HTTP 404)"),
+        ("data:,hello world", "this is no safetensors file"),
+    ],
+)
+def test_a_missing_or_broken_model_is_explained(
+    address: str,
+    sentence: str,
+    reader: Any,
+    pages: Pages,
+    shipped: tuple[Transformer, Vocabulary],
+) -> None:
+    here = reader(
+        pages.write(
+            "missing.html", LiveTransformer(*shipped, page_model=address).html()
+        )
+    )
+    translate(here.page, "4 March 2025")
+    here.page.get_by_role("status").get_by_text(sentence).wait_for()
+    here.complaints[:] = [
+        complaint for complaint in here.complaints if "404" not in complaint
+    ]  # the browser's own
+
+
+# ---- The attention view -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def attention_page(pages: Pages, shipped: tuple[Transformer, Vocabulary]) -> str:
+    return pages.write(
+        "attention.html", AttentionView.of(*shipped, "Oct 3, 1987").html()
+    )
+
+
+def test_the_sentence_says_what_pytorch_computes(
+    reader: Any, attention_page: str, shipped: tuple[Transformer, Vocabulary]
+) -> None:
+    model, vocabulary = shipped
+    source, target = "Oct 3, 1987", "1987年10月3日"
+    layers = model.attention(
+        vocabulary.encode([source]), vocabulary.encode([target], bos=True)
+    )
+    heads = layers["decoder.layers.1.cross_attention"][0]
+    page = reader(attention_page).page
+    page.get_by_role("button", name="all").click()
+    page.get_by_role("button", name="query 6: 年").hover()
+    weight, place = heads.mean(0)[5].max(0)
+    assert (
+        f"keys “{source[place]}” ({place + 1}) {round(100 * weight.item())} %"
+        in page.locator(".sentence").inner_text()
+    )
+    sharpest = heads.amax(-1).sum(-1).argmax().item()
+    page.reload()
+    assert page.get_by_role("checkbox", name=f"head {sharpest + 1}").is_checked()
+
+
+def test_the_keyboard_reaches_everything(reader: Any, attention_page: str) -> None:
+    page = reader(attention_page).page
+    sentence = page.locator(".sentence")
+    page.get_by_role("radio", name="Cross").focus()
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("radio", name="Decoder").is_checked()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowLeft")
+    assert page.get_by_role("radio", name="1", exact=True).is_checked()
+    for _ in range(6):  # four heads, "all", the first query
+        page.keyboard.press("Tab")
+    assert sentence.inner_text().startswith("Query “⟨bos⟩” (1)")
+    page.keyboard.press("ArrowDown")
+    assert sentence.inner_text().startswith("Query “1” (2)")
+    page.keyboard.press("Enter")
+    assert (
+        page.get_by_role("button", name="query 2: 1").get_attribute("aria-pressed")
+        == "true"
+    )
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("End")
+    assert sentence.inner_text().startswith("Key “7” (11)")
+    page.keyboard.press("Tab")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowDown")
+    assert sentence.inner_text().startswith("Query “1” (2) gives ")
+    assert "to key “c” (2)" in sentence.inner_text()
+
+
+def test_lines_and_cells_are_drawn_as_strongly_as_they_weigh(
+    reader: Any, pages: Pages
+) -> None:
+    weights = torch.tensor([[0.9, 0.1, 0.0], [0.0, 0.5, 0.5]])
+    html = AttentionView(
+        Attention("Attention", weights, ["a", "b"], ["x", "y", "z"])
+    ).html()
+    page = reader(pages.write("small.html", html)).page
+    opacities = page.locator("path").evaluate_all(
+        "(paths) => paths.map((path) => +path.getAttribute('opacity'))"
+    )
+    lines = page.locator("path").evaluate_all(
+        "(paths) => paths.map((path) => path.getAttribute('d').split('M').length - 1)"
+    )
+    assert opacities == sorted(opacities)
+    assert lines == [1, 2, 1]
+    pixels = page.locator("canvas").evaluate(
+        "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
+    )
+    assert len(pixels) == 6
+    assert [pixels[i] for i in (0, 1, 2)] == sorted(
+        pixels[:3]
+    )  # on a light page, darker is more
+    assert pixels[4] == pixels[5] < pixels[3]
+    page.locator("summary").click()
+    page.locator("table").wait_for()
+    assert page.locator("table td").all_inner_texts()[1:] == [
+        "0.90",
+        "0.10",
+        "0.00",
+        "0.00",
+        "0.50",
+        "0.50",
+    ]
+
+
+def test_what_a_query_may_not_see_is_not_a_weight(reader: Any, pages: Pages) -> None:
+    weights = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
+    html = AttentionView(Attention("Decoder", weights, ["a", "b"], causal=True)).html()
+    page = reader(pages.write("causal.html", html)).page
+    assert page.get_by_text("may not look", exact=True).is_visible()
+    page.locator("canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert "may not look at key “b”" in page.locator(".sentence").inner_text()
+
+
+def test_128_tokens_are_drawn_at_once(reader: Any, pages: Pages) -> None:
+    weights = torch.softmax(torch.randn(2, 8, 128, 128) * 3, -1)
+    html = AttentionView(Attention("Self-attention", weights, ["token"] * 128)).html()
+    page = reader(pages.write("large.html", html), width=360).page
+    elements = "document.querySelector('minitfm-attention').shadowRoot.querySelectorAll('*').length"
+    assert page.evaluate(elements) < 1_500  # not one for each of the 16,384 weights
+    milliseconds = page.evaluate(
+        """() => { const view = document.querySelector("minitfm-attention"), begin = performance.now();
+        view.selection = { heads: [0, 1, 2, 3, 4, 5, 6, 7] }; return performance.now() - begin; }"""
+    )
+    assert milliseconds < 1_000  # some 100 on an idle machine
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 360])
+def test_pages_fit_the_screen_and_are_accessible(
+    width: int, scheme: str, reader: Any, live_page: str, attention_page: str
+) -> None:
+    for address in (live_page, attention_page):
+        here = reader(address, width, scheme)
+        if address == live_page:
+            assert not here.accessibility()
+            translate(here.page, "Saturday, 14 October 2017")
+            here.page.get_by_text("Done:").wait_for()
+        here.page.locator(".key.token").nth(3).click()
+        here.page.locator("summary").click()
+        assert not here.accessibility()
+        assert here.page.evaluate("document.scrollingElement.scrollWidth") <= width
+        assert (
+            here.page.locator(".names.query").evaluate("(names) => names.offsetWidth")
+            > 25
+        )  # room for ⟨bos⟩
+
+
+def test_colours_follow_the_themes_switch(reader: Any, attention_page: str) -> None:
+    page = reader(attention_page).page
+    hue = "getComputedStyle(document.querySelector('minitfm-attention')).getPropertyValue('--head-0')"
+    light = page.evaluate(hue)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    page.wait_for_function(f"{hue} !== '{light}'")
+
+
+# ---- The notebook -------------------------------------------------------------------------------------------------
+
+# What anywidget does with a widget's front end: import it from a blob, give it a model and a place.
+WIDGET = """async ([code, traits, bytes]) => {
+  const listeners = {};
+  if (bytes) {
+    const padded = Uint8Array.from([9, 9, 9, ...Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0))]);
+    traits.file = new DataView(padded.buffer, 3); // messages put several buffers side by side
+  }
+  window.model = {
+    saved: 0,
+    listeners,
+    get: (name) => traits[name],
+    set: (name, value) => { traits[name] = value; listeners[`change:${name}`]?.forEach((call) => call()); },
+    save_changes() { this.saved++; },
+    on: (event, call) => (listeners[event] ??= []).push(call),
+    off: (event, call) => (listeners[event] = listeners[event].filter((other) => other !== call)),
+  };
+  const widget = (await import(URL.createObjectURL(new Blob([code], { type: "text/javascript" })))).default;
+  window.cleanup = await widget.render({ model, el: document.querySelector("main") });
+}"""
+
+
+@pytest.fixture
+def notebook(pages: Pages) -> str:
+    """A page that has none of our scripts."""
+    (pages.folder / "notebooks" / "lab.html").write_text(
+        '<!doctype html><link rel="icon" href="data:,"><main></main>'
+    )
+    return f"{pages.address}/notebooks/lab.html"
+
+
+def test_the_attention_widget_follows_python_and_python_follows_it(
+    reader: Any, notebook: str
+) -> None:
+    weights = torch.softmax(torch.randn(2, 3, 4, 4), -1)
+    view = AttentionView(Attention("Self-attention", weights, list("abcd")))
+    page = reader(notebook).page
+    page.evaluate(WIDGET, [view._esm, {"data": view.data, "selection": {}}, None])
+    page.get_by_role("checkbox", name="head 1").focus()
+    page.get_by_role("radio", name="1", exact=True).check()
+    chosen = page.evaluate("model.get('selection')")
+    assert (chosen["view"], chosen["layer"]) == ("self-attention", 0)
+    assert page.evaluate("model.saved") == 1
+    page.evaluate("model.set('selection', {layer: 1, heads: [0, 2]})")
+    assert page.get_by_role("radio", name="2", exact=True).is_checked()
+    assert [
+        page.get_by_role("checkbox", name=f"head {head}").is_checked()
+        for head in (1, 2, 3)
+    ] == [True, False, True]
+    view.show(Attention("Self-attention", weights[:, :, :2, :2], ["new", "tokens"]))
+    page.evaluate("(data) => model.set('data', data)", view.data)
+    assert page.get_by_role("button", name="query 2: tokens").is_visible()
+    page.evaluate("cleanup()")
+    assert page.locator("minitfm-attention").count() == 0
+    assert page.evaluate("Object.values(model.listeners).flat().length") == 0
+
+
+def test_the_live_widget_runs_the_readers_own_model(reader: Any, notebook: str) -> None:
+    model = drawn_model(norm="pre")  # no date will come of it, but tokens
+    live = LiveTransformer(
+        model,
+        VOCABULARY,
+        longest=(28, 6),
+        prompt="Your date",
+        examples=["4 March 2025"],
+    )
+    here = reader(notebook)
+    traits = {"prompt": live.prompt, "examples": live.examples}
+    here.page.evaluate(
+        WIDGET, [live._esm, traits, base64.b64encode(live.file).decode()]
+    )
+    here.page.get_by_label("Your date").fill("4 March 2025")
+    here.page.get_by_role("button", name="Translate").click()
+    here.page.get_by_text("Done:").wait_for()
+    written = greedy(unpack(live.file)[0], VOCABULARY.encode(["4 March 2025"]), 6)[0]
+    symbols = [VOCABULARY.symbols[token] for token in written]
+    expected = [
+        {" ": "␣"}.get(symbol, symbol).replace("<", "⟨").replace(">", "⟩")
+        for symbol in symbols
+    ]
+    assert here.page.locator(".written button").all_inner_texts() == expected
+    assert not [
+        url for url in here.fetched if "_static" in url
+    ]  # it brought all that it needs
+    here.page.evaluate("cleanup()")
+    assert here.page.locator("minitfm-live").count() == 0
+
+
+@pytest.mark.parametrize("name", ELEMENTS.values())
+def test_a_bundle_needs_no_other_file(name: str) -> None:
+    lines = bundle(name).splitlines()
+    assert not [
+        line for line in lines if 'import("./' in line or line.startswith("import ")
+    ]
+
+
+def test_a_notebooks_output_is_the_same_on_every_run(
+    shipped: tuple[Transformer, Vocabulary],
+) -> None:
+    def stored() -> list[dict]:
+        widgets = AttentionView.of(*shipped, "Oct 3, 1987"), LiveTransformer(*shipped)
+        bundles = [widget._repr_mimebundle_()[0] for widget in widgets]
+        assert all(
+            "application/vnd.jupyter.widget-view+json" in bundle for bundle in bundles
+        )  # live in a notebook
+        return [
+            {kind: bundle[kind] for kind in ("text/plain", "text/html")}
+            for bundle in bundles
+        ]
+
+    assert stored() == stored()
+
+
+def test_tokens_cannot_break_out_of_the_page(reader: Any, pages: Pages) -> None:
+    tokens = ["</script>", "<b>", "&amp;", '"']
+    html = AttentionView(Attention("Any", torch.full((4, 4), 0.25), tokens)).html()
+    page = reader(pages.write("escape.html", html)).page
+    assert page.get_by_role("button", name="query 1: </script>").count() == 1
+    assert page.get_by_role("button", name="query 3: &amp;").count() == 1
+
+
+def test_python_translates_when_no_target_is_given(
+    shipped: tuple[Transformer, Vocabulary],
+) -> None:
+    model, vocabulary = shipped
+    model.train()
+    given = AttentionView.of(model, vocabulary, "Oct 3, 1987", "1987年10月3日")
+    assert model.training
+    model.eval()
+    assert AttentionView.of(model, vocabulary, "Oct 3, 1987").data == given.data
+    encoder, decoder, cross = given.data["views"]
+    assert [len(view["queries"]) for view in (encoder, decoder, cross)] == [11, 11, 11]
+    assert cross["queries"] == ["<bos>", *"1987年10月3日"]
+    assert cross["writes"] == [*"1987年10月3日", "<eos>"]
+    assert [len(row) for row in decoder["weights"][0][0]] == list(range(1, 12))
+
+
+def test_weights_that_do_not_fit_the_tokens_are_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"shape \(2, 3\) do not fit 2 queries and 2 keys"
+    ):
+        AttentionView(Attention("Any", torch.zeros(2, 3), ["a", "b"]))
+    with pytest.raises(ValueError, match="nothing to look at"):
+        AttentionView()
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("minitfm.transformer", ("minitfm.web", "anywidget")),
+        ("minitfm.web.sphinx", ("torch", "anywidget")),
+    ],
+)
+def test_nobody_loads_the_widgets_by_accident(
+    module: str, unwanted: tuple[str, ...]
+) -> None:
+    code = f"import sys, {module}; print([name for name in {unwanted} if name in sys.modules])"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )
+
+
+# ---- The site -----------------------------------------------------------------------------------------------------
+
+
+def test_sphinx_puts_the_live_model_on_a_page_and_its_script_nowhere_else(
+    tmp_path: Path,
+) -> None:
+    source, output = tmp_path / "source", tmp_path / "html"
+    (source / "deep").mkdir(parents=True)
+    (source / "conf.py").write_text(
+        'extensions = ["minitfm.web.sphinx"]\nhtml_theme = "basic"\n'
+    )
+    (source / "index.rst").write_text("Start\n=====\n\n.. toctree::\n\n   deep/live\n")
+    (source / "deep" / "live.rst").write_text(
+        'Live\n====\n\n.. live-transformer::\n   :prompt: Say "when"\n   :examples: ["1 May 2000"]\n'
+    )
+
+    def build() -> str:
+        command = [
+            sys.executable,
+            "-m",
+            "sphinx",
+            "-W",
+            "-j",
+            "2",
+            "-b",
+            "html",
+            str(source),
+            str(output),
+        ]
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True
+        ).stdout
+
+    build()
+    live, index = (
+        (output / page).read_text() for page in ("deep/live.html", "index.html")
+    )
+    assert 'model="../_static/minitfm/dates.safetensors"' in live
+    assert 'prompt="Say &quot;when&quot;"' in live
+    assert 'type="module" src="../_static/minitfm/live.js' in live
+    assert "minitfm/" not in index
+    copied = output / "_static" / "minitfm"
+    assert {file.name for file in copied.iterdir()} == {
+        file.name for file in STATIC.iterdir()
+    }
+    assert "_static/minitfm/page.css" in live
+    before = {file: file.stat().st_mtime_ns for file in copied.iterdir()}
+    assert (
+        "0 source files to read" in build() or "no targets are out of date" in build()
+    )
+    assert before == {file: file.stat().st_mtime_ns for file in copied.iterdir()}
+
+
+def test_the_data_of_a_page_stays_small(
+    shipped: tuple[Transformer, Vocabulary],
+) -> None:
+    html = AttentionView.of(*shipped, "Saturday, 14 October 2017").html()
+    assert len(html) < 80_000
+    inline = html.split('<script type="application/json">')[1].split("</script>")[0]
+    assert json.loads(inline)["views"][2]["label"] == "Cross"
