@@ -9,7 +9,6 @@ from minitfm import positional
 from minitfm.exercises.engine.answer import Chapter
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise, mistake
-from minitfm.exercises.engine.source import live
 
 
 def _tables(draw: Draw) -> list[Case]:
@@ -39,7 +38,11 @@ sinusoids = Exercise(
     raise NotImplementedError
 ''',
     reference=positional.sinusoids,
-    source=live(positional.sinusoids),
+    source=f"""def sinusoids(length, d_model, base=10_000.0):
+    position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
+    frequency = {FREQUENCY}
+    angle = position * frequency
+    return {TABLE}""",
     names=vars(positional),
     cases=_tables,
     axes=("length", "d_model"),

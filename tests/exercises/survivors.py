@@ -60,9 +60,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "2 -> -2": NEGATIVE,
     },
     "sinusoids": {
-        "if d_model % 2 -> if False": "only an odd d_model would raise, and the exercise has even ones",
-        "2 -> 1": "d_model % 1 is 0 as d_model % 2 is for every even d_model",
-        "2 -> -2": "d_model % -2 is 0 as d_model % 2 is for every even d_model",
         "torch.arange(length, dtype=torch.float64) -> torch.arange(length)": (
             "whole positions times a float64 frequency give the same float64"
         ),

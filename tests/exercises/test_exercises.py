@@ -23,7 +23,7 @@ from torch import nn
 
 from minitfm import attention, layers
 from minitfm.attention import scaled_dot_product_attention
-from minitfm.exercises import engine
+from minitfm.exercises.engine import exercise as engine
 from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.compare import same
 from minitfm.exercises.engine.draw import Case, Draw

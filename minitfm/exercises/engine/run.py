@@ -25,7 +25,7 @@ NOT_LEARNERS = tuple(
     str(Path(folder).resolve())
     for folder in (
         Path(torch.__file__).parent,
-        Path(__file__).parent.parent,
+        Path(__file__).resolve().parents[2],
         sysconfig.get_path("stdlib"),
         sysconfig.get_path("purelib"),
     )
