@@ -441,7 +441,7 @@ def test_the_keyboard_reaches_everything(reader: Any, attention_page: str) -> No
     page.keyboard.press("Tab")
     page.keyboard.press("ArrowLeft")
     assert page.get_by_role("radio", name="1", exact=True).is_checked()
-    for _ in range(6):  # four heads, "all", the first query
+    for _ in range(7):  # four heads, "all", the glance, the first query
         page.keyboard.press("Tab")
     assert sentence.inner_text().startswith("Query “⟨bos⟩” (1)")
     page.keyboard.press("ArrowDown")
@@ -478,7 +478,7 @@ def test_lines_and_cells_are_drawn_as_strongly_as_they_weigh(
     )
     assert opacities == sorted(opacities)
     assert lines == [1, 2, 1]
-    pixels = page.locator("canvas").evaluate(
+    pixels = page.locator(".map canvas").evaluate(
         "(c) => [...c.getContext('2d').getImageData(0, 0, c.width, c.height).data].filter((_, i) => i % 4 === 0)"
     )
     assert len(pixels) == 6
@@ -498,12 +498,65 @@ def test_lines_and_cells_are_drawn_as_strongly_as_they_weigh(
     ]
 
 
+@pytest.fixture
+def heads_page(pages: Pages) -> str:
+    """Two layers of three heads, each of which attends to one key of four alone."""
+    keys = torch.tensor([[[0, 1], [1, 2], [2, 3]], [[3, 0], [0, 2], [1, 3]]])
+    weights = torch.nn.functional.one_hot(keys, 4).float()  # (layer, head, query, key)
+    html = AttentionView(Attention("Heads", weights, ["a", "b"], list("wxyz"))).html()
+    return pages.write("heads.html", html)
+
+
+def test_all_heads_and_layers_are_seen_at_a_glance(
+    reader: Any, heads_page: str
+) -> None:
+    page = reader(heads_page).page
+    darkest = """(canvases) => canvases.map((canvas) => {
+      const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+      const lightness = [...Array(canvas.width * canvas.height).keys()]
+        .map((cell) => data[4 * cell] + data[4 * cell + 1] + data[4 * cell + 2]);
+      return [0, 1].map((row) => {
+        const cells = lightness.slice(row * canvas.width, (row + 1) * canvas.width);
+        return cells.indexOf(Math.min(...cells));
+      });
+    })"""  # of every query's row, on a light page
+    found = page.locator(".thumb canvas").evaluate_all(darkest)
+    assert found == [[0, 1], [1, 2], [2, 3], [3, 0], [0, 2], [1, 3]]
+    page.get_by_role("button", name="layer 1, head 3").click()
+    assert page.locator(".map canvas").evaluate_all(darkest) == [[2, 3]]
+    page.get_by_role("button", name="query 1: a").hover()
+    said = page.locator(".sentence").inner_text()
+    assert said.endswith("keys “y” (3) 100 %: layer 1, head 3.")
+
+
+def test_the_glance_is_walked_by_the_keyboard(reader: Any, heads_page: str) -> None:
+    page = reader(heads_page).page
+    page.get_by_role("button", name="layer 1, head 1").click()
+    page.keyboard.press("ArrowUp")  # there is nothing above: stay
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    chosen = page.get_by_role("button", name="layer 2, head 2")
+    assert chosen.get_attribute("aria-pressed") == "true"
+    assert chosen.evaluate("(b) => b === b.getRootNode().activeElement")
+    selection = "document.querySelector('minitfm-attention').selection"
+    assert page.evaluate(selection) == {"view": "heads", "layer": 1, "heads": [1]}
+    assert page.locator(".thumb[tabindex='0']").count() == 1  # one stop of Tab
+
+
+def test_a_single_head_needs_no_glance(reader: Any, pages: Pages) -> None:
+    html = AttentionView(Attention("One", torch.eye(2), ["a", "b"])).html()
+    page = reader(pages.write("one.html", html)).page
+    page.locator(".map canvas").wait_for()
+    assert not page.locator(".glance").is_visible()
+
+
 def test_what_a_query_may_not_see_is_not_a_weight(reader: Any, pages: Pages) -> None:
     weights = torch.tensor([[1.0, 0.0], [0.5, 0.5]])
     html = AttentionView(Attention("Decoder", weights, ["a", "b"], causal=True)).html()
     page = reader(pages.write("causal.html", html)).page
     assert page.get_by_text("may not look", exact=True).is_visible()
-    page.locator("canvas").focus()
+    page.locator(".map canvas").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
     assert "may not look at key “b”" in page.locator(".sentence").inner_text()

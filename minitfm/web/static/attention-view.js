@@ -1,4 +1,5 @@
-// <minitfm-attention>: who attends to whom. Lines between tokens, a heat map, and a table of the same weights.
+// <minitfm-attention>: who attends to whom. All heads and layers at a glance, lines between tokens, a heat map, and a
+// table of the same weights. Rows are queries and columns are keys, everywhere.
 // One module for two places: a custom element on a page, and the front end of a notebook's widget (the default export).
 //
 //     <minitfm-attention><script type="application/json">{"views": [view, …], "start": selection}</script></minitfm-attention>
@@ -49,6 +50,14 @@ legend { float: left; padding: 0; margin-right: .4rem; color: var(--muted); }
 .head::before { content: ""; width: .65rem; height: .65rem; border-radius: 50%; margin-right: .35rem; border: 2px solid var(--hue); }
 .head:has(:checked)::before { background: var(--hue); }
 .caption { margin: 0 0 .75rem; color: var(--muted); }
+.glance { margin-bottom: 1rem; } .glance .said { margin: 0 0 .25rem; color: var(--muted); font-size: 12px; }
+.glance .grid { display: grid; gap: 4px; justify-content: start; align-items: center; overflow-x: auto; padding: 3px; }
+.glance .name { color: var(--muted); font-size: 12px; text-align: center; white-space: nowrap; }
+.thumb { padding: 0; min-width: 24px; min-height: 24px; border: 1px solid var(--edge); border-radius: 3px; overflow: hidden;
+  background: repeating-linear-gradient(135deg, transparent 0 3px, var(--edge) 3px 4px); cursor: pointer; display: grid; }
+.thumb canvas { width: 100%; height: 100%; min-height: 22px; cursor: pointer; }
+.thumb:hover { border-color: var(--hue); } .thumb[aria-pressed=true] { border-color: var(--hue); box-shadow: 0 0 0 2px var(--hue); }
+.thumb:focus-visible { outline: 2px solid currentColor; outline-offset: 2px; }
 .panels { display: grid; grid-template-columns: minmax(15rem, 5fr) 7fr; gap: 1.25rem; align-items: start; }
 @container (max-width: 600px) { .panels { grid-template-columns: minmax(0, 1fr); } }
 .panel { min-width: 0; }
@@ -92,7 +101,7 @@ canvas { display: block; image-rendering: pixelated; cursor: crosshair; touch-ac
 summary { cursor: pointer; color: var(--muted); width: max-content; } summary:focus-visible { outline: 2px solid var(--accent); }
 .table { overflow: auto; max-height: 24rem; margin-top: .5rem; }
 table { border-collapse: collapse; font-size: 12px; } td, th { border: 1px solid var(--edge); padding: 2px 5px; text-align: right; white-space: pre; }
-@media print { .controls, details { display: none; } .links { max-height: none; } }
+@media print { .controls, .glance .said, details { display: none; } .links { max-height: none; } }
 `;
 
 // ---- Small tools -----------------------------------------------------------------------------------------------
@@ -105,6 +114,24 @@ const range = (length) => Array.from({ length }, (_, i) => i);
 const percent = (weight) => `${Math.round(100 * weight)} %`;
 const channels = (hex) => [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16));
 const depth = (weight) => weight ** 0.6; // small weights would vanish on a straight scale
+
+/** The colour of a weight, between that of 0 and that of 1. */
+const shade = (empty, full) => {
+  const [from, to] = [channels(empty), channels(full)];
+  return (weight) => from.map((channel, i) => Math.round(channel + depth(weight) * (to[i] - channel)));
+};
+
+/** Fill a canvas, one pixel a cell: a row for each query, a column for each key. The page enlarges them. */
+function paintMap(canvas, rows, keys, colour) {
+  canvas.width = keys;
+  canvas.height = rows.length;
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(keys, rows.length);
+  rows.forEach((row, query) => row.forEach((weight, key) => {
+    image.data.set([...colour(weight), 255], 4 * (query * keys + key));
+  }));
+  context.putImageData(image, 0, 0);
+}
 
 /** An element with properties (attributes, where it has no such property) and children. */
 function make(tag, properties = {}, ...children) {
@@ -147,6 +174,8 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     super();
     this.attachShadow({ mode: "open" }).innerHTML = `<style>${STYLE}</style>
       <div class="controls"></div><p class="caption"></p>
+      <div class="glance" role="group" aria-label="All heads and layers at a glance">
+        <p class="said">All at a glance: queries are rows, keys are columns. Choose one to look closer.</p><div class="grid"></div></div>
       <div class="panels">
         <div class="panel lines" role="group" aria-label="Lines from queries to keys">
           <div class="title query"><b><small class="writing">writes ← </small>Query</b><small>who looks</small></div>
@@ -162,16 +191,17 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
         </div>
       </div>
       <details><summary>The weights as a table</summary><div class="table" tabindex="0" role="region" aria-label="The weights as a table"></div></details>`;
-    this.#$("canvas").addEventListener("pointermove", (event) => this.#readCellAt(event));
-    this.#$("canvas").addEventListener("pointerdown", (event) => this.#readCellAt(event));
-    this.#$("canvas").addEventListener("pointerleave", () => this.#point(null));
-    this.#$("canvas").addEventListener("keydown", (event) => this.#walkCells(event));
-    this.#$("canvas").addEventListener("blur", () => this.#point(null));
+    const map = this.#$(".map canvas");
+    map.addEventListener("pointermove", (event) => this.#readCellAt(event));
+    map.addEventListener("pointerdown", (event) => this.#readCellAt(event));
+    map.addEventListener("pointerleave", () => this.#point(null));
+    map.addEventListener("keydown", (event) => this.#walkCells(event));
+    map.addEventListener("blur", () => this.#point(null));
     this.#$("details").addEventListener("toggle", () => this.#paintTable());
   }
 
   connectedCallback() {
-    const repaint = () => this.#data && this.#paint();
+    const repaint = () => this.#data && (this.#paint(), this.#paintGlance());
     const theme = new MutationObserver(repaint); // the site's switch sets one attribute, JupyterLab's another
     for (const root of [document.documentElement, document.body]) theme.observe(root, { attributes: true });
     const size = new ResizeObserver(() => this.#data && this.#fitHeat());
@@ -267,11 +297,13 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     if (!this.isConnected) return; // without a place there are no colours and no width; connecting draws
     const kept = this.shadowRoot.activeElement?.dataset?.name;
     this.#drawControls();
+    this.#drawGlance();
     this.#drawColumns();
     this.#drawHeatNames();
     this.#fitHeat();
     if (kept) this.#$(`[data-name="${kept}"]`)?.focus({ preventScroll: true });
     this.#paint();
+    this.#paintGlance();
   }
 
   #drawControls() {
@@ -299,6 +331,36 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     );
     this.#$(".caption").textContent = this.#view.caption ?? "";
     this.#$(".caption").hidden = !this.#view.caption;
+  }
+
+  /** A small map of every head in every layer; with a single one there is nothing to choose. */
+  #drawGlance() {
+    const { weights } = this.#view;
+    const count = Math.max(...weights.map((heads) => heads.length));
+    const current = [this.#layer, this.#heads[0]];
+    const name = (text) => make("span", { className: "name" }, text);
+    const thumb = (layer) => (_, head) => {
+      const button = make("button", {
+        type: "button",
+        className: "thumb",
+        tabIndex: layer === current[0] && head === current[1] ? 0 : -1,
+        onclick: () => this.#chosen({ layer, heads: [head] }),
+        onkeydown: (event) => this.#walkGlance(event, layer, head),
+      }, make("canvas", { "aria-hidden": "true" }));
+      button.dataset.name = `glance-${layer}-${head}`;
+      button.setAttribute("aria-label", `layer ${layer + 1}, head ${head + 1}`);
+      button.setAttribute("aria-pressed", layer === this.#layer && this.#heads.includes(head));
+      button.style.setProperty("--hue", `var(--head-${head % 8})`);
+      button.style.gridColumn = head + 2;
+      return button;
+    };
+    const grid = this.#$(".glance .grid");
+    grid.style.gridTemplateColumns = `auto repeat(${count}, minmax(24px, 5rem))`;
+    grid.replaceChildren(
+      name(""), ...range(count).map((head) => name(count > 8 ? `${head + 1}` : `head ${head + 1}`)),
+      ...weights.flatMap((heads, layer) => [name(weights.length > 1 ? `layer ${layer + 1}` : ""), ...heads.map(thumb(layer))]),
+    );
+    this.#$(".glance").hidden = weights.length * count < 2;
   }
 
   #drawColumns() {
@@ -355,7 +417,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     const cell = clamp(labelled ? besideNames : room / keys.length, 2, 32);
     heat.classList.toggle("tiny", !labelled);
     heat.style.setProperty("--cell", `${cell}px`);
-    const canvas = this.#$("canvas");
+    const canvas = this.#$(".map canvas");
     canvas.style.width = `${cell * keys.length}px`;
     canvas.style.height = `${cell * queries.length}px`;
     heat.style.fontSize = `${clamp(cell - 1, 8, 13)}px`;
@@ -377,7 +439,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     this.#paintRing();
     this.#paintTable();
     this.#$(".sentence").textContent = this.#sentence();
-    this.#$("canvas").setAttribute(
+    this.#$(".map canvas").setAttribute(
       "aria-label",
       `Heat map of ${queries.length} queries (rows) and ${keys.length} keys (columns), ${this.#which()}. The arrow keys read its cells; a table follows.`,
     );
@@ -442,22 +504,22 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   }
 
   #paintHeat(accent, empty) {
-    const { queries, keys } = this.#view;
-    const canvas = this.#$("canvas");
-    canvas.width = keys.length; // one pixel a cell; the page enlarges them
-    canvas.height = queries.length;
-    const context = canvas.getContext("2d");
-    const image = context.createImageData(keys.length, queries.length);
-    const [from, to] = [channels(empty), channels(accent)];
-    const blend = (weight) => from.map((channel, i) => Math.round(channel + depth(weight) * (to[i] - channel)));
-    this.#mean.forEach((row, query) => row.forEach((weight, key) => {
-      image.data.set([...blend(weight), 255], 4 * (query * keys.length + key));
-    }));
-    context.putImageData(image, 0, 0);
-    const stops = [0, 0.05, 0.15, 0.3, 0.5, 0.75, 1].map((weight) => `rgb(${blend(weight)}) ${100 * weight}%`);
+    const { keys } = this.#view;
+    const colour = shade(empty, accent);
+    paintMap(this.#$(".map canvas"), this.#mean, keys.length, colour);
+    const stops = [0, 0.05, 0.15, 0.3, 0.5, 0.75, 1].map((weight) => `rgb(${colour(weight)}) ${100 * weight}%`);
     this.#$(".scale i").style.background = `linear-gradient(90deg, ${stops})`;
     const hidden = this.#mean.every((row) => row.length === keys.length);
     this.shadowRoot.querySelectorAll(".hatch").forEach((part) => (part.hidden = hidden));
+  }
+
+  #paintGlance() {
+    const palette = this.#palette();
+    const { weights, keys } = this.#view;
+    weights.forEach((heads, layer) => heads.forEach((rows, head) => {
+      const canvas = this.#$(`[data-name="glance-${layer}-${head}"] canvas`);
+      paintMap(canvas, rows, keys.length, shade(palette.empty, palette.heads[head % 8]));
+    }));
   }
 
   /** A ring around the row, column or cell in focus. */
@@ -530,6 +592,17 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     const token = this.#$(`[data-name="${to}-${clamp(moves[event.key] ?? index, 0, last)}"]`);
     this.shadowRoot.querySelectorAll(`.${to}.token`).forEach((other) => (other.tabIndex = other === token ? 0 : -1));
     token.focus();
+  }
+
+  #walkGlance(event, layer, head) {
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const step = steps[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const thumb = this.#$(`[data-name="glance-${layer + step[0]}-${head + step[1]}"]`);
+    if (!thumb) return;
+    this.shadowRoot.querySelectorAll(".thumb").forEach((other) => (other.tabIndex = other === thumb ? 0 : -1));
+    thumb.focus();
   }
 
   #walkCells(event) {

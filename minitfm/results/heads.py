@@ -1,0 +1,210 @@
+"""Two relations at once: one head of any width against two and more (chapter 6).
+
+Every position has to name the symbols one and three places before it, in this order,
+with one layer of attention and a linear readout. The runs that the chapter shows::
+
+    python -m minitfm.results.heads --heads 1 2 4 8
+    python -m minitfm.results.heads --heads 1 --width 8 128
+    python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2
+    python -m minitfm.results.heads --heads 1 --feed-forward 64
+    python -m minitfm.results.heads --heads 1 2 --places --steps 8000
+
+One thread is enough (OMP_NUM_THREADS=1), and an hour for all of them. Run it from a
+checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
+"""
+
+import argparse
+from collections.abc import Iterator
+from itertools import product
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Bool, Float, Int
+from torch import Tensor, nn
+
+from minitfm.multihead import MultiHeadAttention
+from minitfm.results import append_row
+from minitfm.study.fit import History, fit
+
+TABLE = Path(__file__).with_suffix(".csv")
+SYMBOLS, LENGTH = 10, 12
+BACK = (1, 3)  # how far before it the two symbols stand that a position must name
+
+
+class Namer(nn.Module):
+    """One layer of attention and a linear readout: two symbols for every position."""
+
+    def __init__(
+        self,
+        heads: int,
+        width: int = 32,
+        *,
+        feed_forward: int = 0,
+        places: bool = False,
+    ) -> None:
+        """Make the two layers.
+
+        Args:
+            heads: number of heads.
+            width: of all heads together; d_k = d_v = width / heads, so the number of
+                parameters does not depend on the heads.
+            feed_forward: hidden units of a ReLU network between attention and readout;
+                none unless said.
+            places: let the values carry the place labels, too, as self-attention has
+                it; queries and keys carry them in any case.
+        """
+        super().__init__()
+        d_model, d_head = SYMBOLS + LENGTH, width // heads
+        self.places = places
+        self.attention = MultiHeadAttention(d_model, heads, d_head, d_head)
+        self.between: nn.Module = nn.Identity()
+        if feed_forward:
+            self.between = nn.Sequential(
+                nn.Linear(d_model, feed_forward),
+                nn.ReLU(),
+                nn.Linear(feed_forward, d_model),
+            )
+        self.readout = nn.Linear(d_model, len(BACK) * SYMBOLS)
+
+    def forward(
+        self, symbols: Int[Tensor, "batch token"]
+    ) -> Float[Tensor, "batch token back symbol"]:
+        """Logits for each of the two symbols to name."""
+        names, places = labeled(symbols)
+        x = names + places
+        mixed = self.attention(x, x, x if self.places else names)
+        return self.readout(self.between(mixed)).unflatten(-1, (len(BACK), SYMBOLS))
+
+
+def labeled(
+    symbols: Int[Tensor, "batch token"],
+) -> tuple[Float[Tensor, "batch token d_model"], Float[Tensor, "batch token d_model"]]:
+    """What stands at each place, one-hot, and the place itself, one-hot behind it."""
+    names = F.pad(F.one_hot(symbols, SYMBOLS).float(), (0, LENGTH))
+    places = F.pad(torch.eye(LENGTH, device=symbols.device), (SYMBOLS, 0))
+    return names, places.expand(len(symbols), -1, -1)
+
+
+def to_name(
+    symbols: Int[Tensor, "batch token"],
+) -> Int[Tensor, "batch asked back"]:
+    """The symbols that the positions from the fourth on must name; those before it
+    have nothing three places back.
+    """
+    first, count = max(BACK), symbols.shape[1] - max(BACK)
+    starts = [first - back for back in BACK]
+    return torch.stack([symbols[:, i : i + count] for i in starts], -1)
+
+
+def loss(model: nn.Module, symbols: Int[Tensor, "batch token"]) -> Float[Tensor, ""]:
+    """Cross-entropy of both names, over the positions that have them, in nats."""
+    logits = model(symbols)[:, max(BACK) :]
+    return F.cross_entropy(logits.flatten(0, 2), to_name(symbols).flatten())
+
+
+def sentences(count: int, seed: int) -> Int[Tensor, "batch token"]:
+    """Draw sentences of symbols, each symbol equally likely at each place."""
+    generator = torch.Generator().manual_seed(seed)
+    return torch.randint(SYMBOLS, (count, LENGTH), generator=generator)
+
+
+def batches(seed: int, batch: int = 64) -> Iterator[tuple[Tensor]]:
+    """New sentences without end: none of them is learned by heart."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        yield (torch.randint(SYMBOLS, (batch, LENGTH), generator=generator),)
+
+
+@torch.no_grad()
+def right(
+    model: nn.Module, symbols: Int[Tensor, "batch token"]
+) -> Bool[Tensor, "batch asked back"]:
+    """Whether each of the names asked for is named."""
+    return model(symbols)[:, max(BACK) :].argmax(-1) == to_name(symbols)
+
+
+@torch.no_grad()
+def scores(model: nn.Module) -> dict[str, float]:
+    """Shares of the positions of 500 new sentences: both names right, each of them
+    right, and for each slot the right name among its two best guesses.
+    """
+    symbols = sentences(500, seed=1_000_000)
+    found = right(model, symbols)
+    top = model(symbols)[:, max(BACK) :].topk(2).indices
+    among = (top == to_name(symbols).unsqueeze(-1)).any(-1)
+    return {
+        "both": found.all(-1).double().mean().item(),
+        "first": found[..., 0].double().mean().item(),
+        "second": found[..., 1].double().mean().item(),
+        "among_two": among.all(-1).double().mean().item(),
+    }
+
+
+def train(
+    model: Namer, seed: int, steps: int, rate: float = 1e-2, *, progress: bool = False
+) -> History:
+    """Train on new sentences, and measure the share of positions with both names right
+    every 100 steps.
+    """
+    return fit(
+        model,
+        loss,
+        batches(seed),
+        steps,
+        learning_rate=rate,
+        warmup=50,
+        decay=True,
+        evaluate=lambda model: scores(model)["both"],
+        every=100,
+        progress=progress,
+    )
+
+
+def main() -> None:
+    """Train once for each setting and seed."""
+    parser = argparse.ArgumentParser(prog="python -m minitfm.results.heads")
+    parser.add_argument("--heads", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--width", type=int, nargs="+", default=[32])
+    parser.add_argument("--rate", type=float, nargs="+", default=[1e-2])
+    parser.add_argument("--feed-forward", type=int, default=0, help="hidden units")
+    parser.add_argument(
+        "--places", action="store_true", help="the values carry the places, too"
+    )
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--steps", type=int, default=4000)
+    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    options = parser.parse_args()
+
+    settings = product(options.heads, options.width, options.rate, options.seeds)
+    for heads, width, rate, seed in settings:
+        torch.manual_seed(seed)
+        model = Namer(
+            heads,
+            width,
+            feed_forward=options.feed_forward,
+            places=options.places,
+        )
+        history = train(model, seed, options.steps, rate)
+        curve = [(step, both) for step, _, both in history.evaluations]
+        solved = next((step for step, both in curve if both >= 0.99), "")
+        row = {
+            "seed": seed,
+            "seconds": round(history.seconds),
+            "threads": torch.get_num_threads(),
+            "heads": heads,
+            "width": width,
+            "feed_forward": options.feed_forward,
+            "places": options.places,
+            "steps": options.steps,
+            "rate": rate,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "loss": f"{sum(history.loss[-100:]) / 100:.3f}",
+        }
+        row |= {name: f"{share:.3f}" for name, share in scores(model).items()}
+        row |= {"best": f"{max(both for _, both in curve):.3f}", "solved_at": solved}
+        append_row(options.table, row)
+
+
+if __name__ == "__main__":
+    main()
