@@ -11,7 +11,9 @@ name the commit.
 
 import argparse
 from collections import defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -37,6 +39,66 @@ def loss(
     return teacher_forcing_loss(model, without_padding(source), without_padding(target))
 
 
+class Words:
+    """The words of CMUdict to train and to measure on, as numbers."""
+
+    def __init__(self) -> None:
+        """Read them."""
+        words, self.held_out = pronunciations(), pronunciations(held_out=True)
+        pairs = [
+            (word, phonemes) for word, listed in words.items() for phonemes in listed
+        ]
+        self.vocabulary = Vocabulary.of([symbols for pair in pairs for symbols in pair])
+        self.source = self.vocabulary.encode([word for word, _ in pairs])
+        target = [phonemes for _, phonemes in pairs]
+        self.target = self.vocabulary.encode(target, bos=True, eos=True)
+
+    def run(
+        self,
+        model: Seq2Seq,
+        seed: int,
+        steps: int,
+        *,
+        batch: int = 128,
+        learning_rate: float = 4e-3,
+    ) -> Iterator[dict[str, Any]]:
+        """Train a model, measure it on all held-out words; a row for each length."""
+        forget_bias_(model)
+        history = fit(
+            model,
+            loss,
+            shuffled(self.source, self.target, batch=batch, seed=seed),
+            steps,
+            learning_rate=learning_rate,
+            warmup=100,
+            decay=True,
+        )
+        by_length = defaultdict(list)
+        for word in self.held_out:
+            by_length[min(max(len(word), 3), 13)].append(word)
+        by_length = {length: by_length[length] for length in sorted(by_length)}
+        written = {}
+        for length, group in by_length.items():
+            tokens = greedy(model, self.vocabulary.encode(group), 2 * length + 15)
+            written |= dict(zip(group, self.vocabulary.decode(tokens)))
+        for length, group in {**by_length, "all": list(self.held_out)}.items():
+            answers = [written[word] for word in group]
+            listed = [self.held_out[word] for word in group]
+            word_error, phoneme_error = error_rates(answers, listed)
+            yield {
+                "seed": seed,
+                "seconds": round(history.seconds),
+                "threads": torch.get_num_threads(),
+                "d_hidden": model.generator.in_features,
+                "parameters": sum(p.numel() for p in model.parameters()),
+                "steps": steps,
+                "letters": length,
+                "words": len(group),
+                "word_error": f"{100 * word_error:.2f}",
+                "phoneme_error": f"{100 * phoneme_error:.2f}",
+            }
+
+
 def main() -> None:
     """Train and append the rows."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.seq2seq_words")
@@ -48,47 +110,11 @@ def main() -> None:
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
 
-    words, held_out = pronunciations(), pronunciations(held_out=True)
-    pairs = [(word, phonemes) for word, listed in words.items() for phonemes in listed]
-    vocabulary = Vocabulary.of([symbols for pair in pairs for symbols in pair])
-    source = vocabulary.encode([word for word, _ in pairs])
-    target = vocabulary.encode([phonemes for _, phonemes in pairs], bos=True, eos=True)
-
+    words = Words()
     torch.manual_seed(options.seed)
-    model = Seq2Seq(len(vocabulary), options.d_hidden, fast=True)
-    forget_bias_(model)
-    history = fit(
-        model,
-        loss,
-        shuffled(source, target, batch=options.batch, seed=options.seed),
-        options.steps,
-        learning_rate=options.learning_rate,
-        warmup=100,
-        decay=True,
-    )
-    by_length = defaultdict(list)
-    for word in held_out:
-        by_length[min(max(len(word), 3), 13)].append(word)
-    by_length = {length: by_length[length] for length in sorted(by_length)}
-    written = {}
-    for length, group in by_length.items():
-        tokens = greedy(model, vocabulary.encode(group), 2 * length + 15)
-        written |= dict(zip(group, vocabulary.decode(tokens)))
-    for length, group in {**by_length, "all": list(held_out)}.items():
-        answers, listed = [written[w] for w in group], [held_out[w] for w in group]
-        word_error, phoneme_error = error_rates(answers, listed)
-        row = {
-            "seed": options.seed,
-            "seconds": round(history.seconds),
-            "threads": torch.get_num_threads(),
-            "d_hidden": options.d_hidden,
-            "parameters": sum(p.numel() for p in model.parameters()),
-            "steps": options.steps,
-            "letters": length,
-            "words": len(group),
-            "word_error": f"{100 * word_error:.2f}",
-            "phoneme_error": f"{100 * phoneme_error:.2f}",
-        }
+    model = Seq2Seq(len(words.vocabulary), options.d_hidden, fast=True)
+    settings = {"batch": options.batch, "learning_rate": options.learning_rate}
+    for row in words.run(model, options.seed, options.steps, **settings):
         append_row(options.table, row)
 
 
