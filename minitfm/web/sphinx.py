@@ -2,7 +2,7 @@
 extensions.
 
 Pages that hold one of our elements get its script; `{live-transformer}` puts the live
-model on a page of prose.
+model on a page of prose, and `minitfm.web.quiz` makes the questions.
 """
 
 import filecmp
@@ -14,6 +14,7 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
+from minitfm.web import quiz
 from minitfm.web.pages import (
     DATE_EXAMPLES,
     DATE_MODEL,
@@ -59,16 +60,21 @@ def copy_static(app: Sphinx) -> None:
 def add_scripts(
     app: Sphinx, page: str, template: str, context: dict, doctree: nodes.document | None
 ) -> None:
-    """Load an element's script on the pages that use it, and on no other."""
+    """Load an element's script, or a quiz's style, on the pages that use it, and on no
+    other.
+    """
     for element, script in ELEMENTS.items():
         if f"<{element}" in context.get("body", ""):
             app.add_js_file(f"minitfm/{script}", type="module")
             app.add_css_file("minitfm/page.css")
+    if '<div class="quiz">' in context.get("body", ""):
+        app.add_css_file("minitfm/quiz.css")
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the above to the build."""
     app.add_directive("live-transformer", LiveTransformerDirective)
+    quiz.setup(app)
     app.connect("builder-inited", copy_static)
     app.connect("html-page-context", add_scripts)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
