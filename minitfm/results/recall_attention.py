@@ -26,7 +26,7 @@ from minitfm.study.fit import fit
 TABLE = Path(__file__).with_suffix(".csv")
 PLACES = 320  # the longest sequence that the labels reach
 GOAL = 0.99  # share of new sequences: from here on a run counts as done
-EVERY = 50  # steps between two looks at it
+EVERY = 10  # steps between two looks at it
 
 # The settings tried for each network, four each: learning rates for attention, forget
 # biases and learning rates for an LSTM.
