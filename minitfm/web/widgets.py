@@ -2,8 +2,8 @@
 static book.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import anywidget
@@ -47,49 +47,63 @@ class Attention:
     Attributes:
         label: a short name, such as ``"Cross"``.
         weights: (layer, head, query, key); a single layer or a single head may lack its
-            axis.
+            axis. None where scores are given.
         queries: the tokens that look.
         keys: the tokens that are looked at; the queries themselves unless said.
-        causal: no query may look at a later key.
+        causal: no query may look at a later key; with scores, give a mask instead.
         writes: the token that each query led to, if that is worth showing.
         caption: one sentence that says who looks at whom.
+        scores: what the softmax makes weights of, of the weights' shape. The page does
+            it anew whenever the reader switches a mask.
+        masks: the switches, each a name with a boolean (query, key), True where a query
+            may look at a key, as ``padding_mask`` and ``causal_mask`` make them.
     """
 
     label: str
-    weights: Float[Tensor, "*layer_head query key"]
+    weights: Float[Tensor, "*layer_head query key"] | None
     queries: Sequence[str]
     keys: Sequence[str] | None = None
     causal: bool = False
     writes: Sequence[str] | None = None
     caption: str = ""
+    scores: Float[Tensor, "*layer_head query key"] | None = None
+    masks: Mapping[str, Tensor] = field(default_factory=dict)
 
     def data(self) -> dict[str, Any]:
         """What the front end draws.
 
         Raises:
-            ValueError: if the weights do not fit the tokens.
+            ValueError: if the weights, or the scores, do not fit the tokens, if there
+                are both or neither, or if there are masks and no scores.
         """
         queries, keys = (
             list(self.queries),
             list(self.queries if self.keys is None else self.keys),
         )
-        shape = tuple(self.weights.shape)
+        if (self.weights is None) == (self.scores is None):
+            raise ValueError(
+                "give either weights or scores; the page makes weights of the scores"
+            )
+        if self.masks and self.scores is None:
+            raise ValueError(
+                "masks act on scores, before the softmax: give scores= and weights=None"
+            )
+        drawn = self.weights if self.scores is None else self.scores
+        assert drawn is not None
+        shape = tuple(drawn.shape)
         if not 2 <= len(shape) <= 4 or shape[-2:] != (len(queries), len(keys)):
             raise ValueError(
-                f"weights of shape {shape} do not fit {len(queries)} queries and"
+                f"{'weights' if self.scores is None else 'scores'} of shape {shape} do"
+                f" not fit {len(queries)} queries and"
                 f" {len(keys)} keys; they should be (layer, head, query, key), or the"
                 " last two or three of these"
             )
-        layers = (
-            self.weights.detach()
-            .cpu()
-            .double()
-            .reshape((1,) * (4 - len(shape)) + shape)
-        )
+        layers = drawn.detach().cpu().double().reshape((1,) * (4 - len(shape)) + shape)
+        causal = self.causal and self.scores is None
         rounded = [
             [
                 [
-                    _rounded(row[: i + 1] if self.causal else row)
+                    _rounded(row[: i + 1] if causal else row)
                     for i, row in enumerate(head)
                 ]
                 for head in layer
@@ -101,8 +115,23 @@ class Attention:
             "label": self.label,
             "caption": self.caption,
         }
-        view |= {"queries": queries, "keys": keys, "weights": rounded}
+        view |= {"queries": queries, "keys": keys}
+        view |= {"weights" if self.scores is None else "scores": rounded}
+        if self.scores is not None:
+            view["masks"] = [
+                {"name": name.lower(), "label": name, "may": _switch(mask, shape[-2:])}
+                for name, mask in self.masks.items()
+            ]
         return view | ({"writes": list(self.writes)} if self.writes is not None else {})
+
+
+def _switch(mask: Tensor, shape: tuple[int, ...]) -> list[list[int]]:
+    if mask.dtype != torch.bool or mask.dim() != 2:
+        raise ValueError(
+            f"a mask is boolean and (query, key), True where a query may look; this is"
+            f" {mask.dtype} and {tuple(mask.shape)}"
+        )
+    return mask.expand(shape).int().tolist()
 
 
 def _rounded(row: list[float]) -> list[float | int]:

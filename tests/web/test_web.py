@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 
+from minitfm.masks import causal_mask, padding_mask
 from minitfm.seq2seq import exact_match, greedy
 from minitfm.study.tasks import dates
 from minitfm.study.vocabulary import Vocabulary
@@ -562,6 +563,99 @@ def test_what_a_query_may_not_see_is_not_a_weight(reader: Any, pages: Pages) -> 
     assert "may not look at key “b”" in page.locator(".sentence").inner_text()
 
 
+@pytest.fixture
+def switches_page(pages: Pages) -> tuple[str, torch.Tensor]:
+    """Scores of two heads, with switches for padding and causal mask."""
+    scores = torch.randn(2, 5, 5, generator=torch.Generator().manual_seed(0))
+    masks = {
+        "Padding": padding_mask(torch.tensor([[1, 2, 3, 0, 0]]))[0],
+        "Causal": causal_mask(5),
+    }
+    tokens = ["a", "b", "c", "<pad>", "<pad>"]
+    view = Attention("Ours", None, tokens, scores=scores, masks=masks)
+    return pages.write("switches.html", AttentionView(view).html()), scores
+
+
+def test_the_page_makes_of_scores_and_masks_the_weights_that_torch_makes(
+    reader: Any, switches_page: tuple[str, torch.Tensor]
+) -> None:
+    address, scores = switches_page
+    page = reader(address).page
+    page.get_by_text("The weights as a table").click()
+    padding = padding_mask(torch.tensor([[1, 2, 3, 0, 0]]))[0].expand(5, 5)
+    causal, nothing = causal_mask(5), torch.ones(5, 5, dtype=torch.bool)
+    page.evaluate(
+        "document.querySelector('minitfm-attention').selection = {heads: [0]}"
+    )
+    for click, mask in [
+        (None, nothing),
+        ("Padding", padding),
+        ("Causal", padding & causal),
+        ("Padding", causal),
+    ]:
+        if click:
+            page.get_by_role("checkbox", name=click).click()
+        wanted = scores[0].where(mask, -torch.inf).softmax(-1)
+        rows = page.locator(".table tr").all()[1:]
+        for row, weights, raw, may in zip(rows, wanted, scores[0], mask, strict=True):
+            shown = [cell.inner_text() for cell in row.locator("td").all()]
+            for text, weight, score, allowed in zip(shown, weights, raw, may):
+                weight_text, score_text = text.split("of") if allowed else ("", text)
+                assert bool(weight_text.strip()) == bool(allowed)
+                if allowed:
+                    assert abs(float(weight_text) - weight) < 0.006
+                assert abs(float(score_text.replace("of", "")) - score) < 0.006
+
+
+def test_masks_are_switched_by_the_keyboard_and_said(
+    reader: Any, switches_page: tuple[str, torch.Tensor]
+) -> None:
+    page = reader(switches_page[0]).page
+    sentence = page.locator(".sentence")
+    page.get_by_role("button", name="query 1: a").click()
+    assert sentence.inner_text().endswith("no mask.")
+    page.get_by_role("checkbox", name="Causal").focus()
+    page.keyboard.press("Space")
+    assert sentence.inner_text().endswith(
+        "looks mostly at the keys “a” (1) 100 %: layer 1, head 1, causal mask."
+    ) or sentence.inner_text().endswith(
+        "looks mostly at the keys “a” (1) 100 %: layer 1, head 2, causal mask."
+    )
+    assert page.evaluate("document.querySelector('minitfm-attention').selection")[
+        "masks"
+    ] == ["causal"]
+    focused = "document.querySelector('minitfm-attention').shadowRoot.activeElement.dataset.name"
+    assert page.evaluate(focused) == "mask-causal"
+
+
+def test_a_query_that_may_look_at_nothing_gets_zeros_and_the_page_says_so(
+    reader: Any, pages: Pages
+) -> None:
+    mask = torch.tensor([[False, False], [True, True]])
+    view = Attention(
+        "One", None, ["a", "b"], scores=torch.zeros(2, 2), masks={"Both": mask}
+    )
+    page = reader(pages.write("nothing.html", AttentionView(view).html())).page
+    page.get_by_role("checkbox", name="Both").check()
+    page.get_by_role("button", name="query 1: a").click()
+    assert (
+        "may look at nothing and gets zeros" in page.locator(".sentence").inner_text()
+    )
+    assert page.get_by_text("may not look", exact=True).is_visible()
+
+
+def test_scores_and_masks_that_do_not_fit_are_refused() -> None:
+    tokens, scores = ["a", "b"], torch.zeros(2, 2)
+    with pytest.raises(ValueError, match="either weights or scores"):
+        Attention("A", None, tokens).data()
+    with pytest.raises(ValueError, match="either weights or scores"):
+        Attention("A", scores, tokens, scores=scores).data()
+    with pytest.raises(ValueError, match="before the softmax"):
+        Attention("A", scores, tokens, masks={"Causal": causal_mask(2)}).data()
+    with pytest.raises(ValueError, match="a mask is boolean"):
+        Attention("A", None, tokens, scores=scores, masks={"M": scores}).data()
+
+
 def test_128_tokens_are_drawn_at_once(reader: Any, pages: Pages) -> None:
     weights = torch.softmax(torch.randn(2, 8, 128, 128) * 3, -1)
     html = AttentionView(Attention("Self-attention", weights, ["token"] * 128)).html()
@@ -578,9 +672,14 @@ def test_128_tokens_are_drawn_at_once(reader: Any, pages: Pages) -> None:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 360])
 def test_pages_fit_the_screen_and_are_accessible(
-    width: int, scheme: str, reader: Any, live_page: str, attention_page: str
+    width: int,
+    scheme: str,
+    reader: Any,
+    live_page: str,
+    attention_page: str,
+    switches_page: tuple[str, torch.Tensor],
 ) -> None:
-    for address in (live_page, attention_page):
+    for address in (live_page, attention_page, switches_page[0]):
         here = reader(address, width, scheme)
         if address == live_page:
             assert not here.accessibility()

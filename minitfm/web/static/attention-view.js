@@ -5,10 +5,13 @@
 //     <minitfm-attention><script type="application/json">{"views": [view, …], "start": selection}</script></minitfm-attention>
 //
 //     view       {name, label, caption, queries: [token], keys: [token], weights: [layer][head][query][key], writes?}
-//     selection  {view: name, layer, heads: [head], focus?: {side: "query" or "key", index}}; layers and heads from 0
+//                or, instead of the weights, {scores: [layer][head][query][key], masks: [{name, label, may: [query][key]}]}
+//     selection  {view: name, layer, heads: [head], masks?: [name], focus?: {side: "query" or "key", index}}; layers and
+//                heads from 0
 //
-// A row of weights that is shorter than the keys is a query that may not see the rest. `writes` holds, for each query,
-// the token that it led the model to write.
+// A row of weights that is shorter than the keys, or holds null, is a query that may not see the rest. `writes` holds,
+// for each query, the token that it led the model to write. Scores become weights here, under the masks that the reader
+// switches on: `may` is 1 where a query may look at a key.
 
 // Eight hues that stay apart in the common forms of colour blindness, dark enough for light pages and the reverse.
 const PALETTES = {
@@ -16,11 +19,13 @@ const PALETTES = {
     heads: ["#0072b2", "#c2410c", "#00805d", "#a8457f", "#806600", "#5b4fc4", "#7a4a2b", "#4b5563"],
     mean: "#3b4a5a",
     empty: "#f1f4f8",
+    tint: 55, // percent of the hue behind a token of weight 1: its text must stay readable
   },
   dark: {
     heads: ["#56b4e9", "#ff9e4a", "#34d0a0", "#f09cc8", "#f0e442", "#a99cff", "#d3a27f", "#b8c0cc"],
     mean: "#d4dde6",
     empty: "#1d2530",
+    tint: 33,
   },
 };
 const FAINTEST = 0.04; // lines lighter than this only blur the picture; the heat map and the table have them all
@@ -128,7 +133,7 @@ function paintMap(canvas, rows, keys, colour) {
   const context = canvas.getContext("2d");
   const image = context.createImageData(keys, rows.length);
   rows.forEach((row, query) => row.forEach((weight, key) => {
-    image.data.set([...colour(weight), 255], 4 * (query * keys + key));
+    if (weight !== null) image.data.set([...colour(weight), 255], 4 * (query * keys + key));
   }));
   context.putImageData(image, 0, 0);
 }
@@ -144,11 +149,29 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-/** Average the weights of some heads. A row keeps its length: what a query may not see stays unseen. */
+/** Average the weights of some heads. What a query may not see stays unseen: a row keeps its length, and null is null. */
 export function meanOfHeads(layer, heads) {
   return layer[heads[0]].map((row, query) =>
-    Array.from(row, (_, key) => heads.reduce((sum, head) => sum + layer[head][query][key], 0) / heads.length),
+    Array.from(row, (weight, key) =>
+      weight === null ? null : heads.reduce((sum, head) => sum + layer[head][query][key], 0) / heads.length),
   );
+}
+
+/** The softmax of a query's scores over the keys that it may see; null for the others. */
+export function softmax(scores, may) {
+  const seen = scores.filter((_, key) => may[key]);
+  const largest = Math.max(...seen);
+  const total = seen.reduce((sum, score) => sum + Math.exp(score - largest), 0);
+  return scores.map((score, key) => (may[key] ? Math.exp(score - largest) / total : null));
+}
+
+/** The weights that a view's scores lead to under some of its masks; weights that were given stay as they are. */
+export function weightsUnder(view, names) {
+  if (!view.scores) return view.weights;
+  const masks = view.masks.filter(({ name }) => names.includes(name));
+  return view.scores.map((layer) => layer.map((head) => head.map((scores, query) =>
+    softmax(scores, scores.map((_, key) => masks.every(({ may }) => may[query][key]))),
+  )));
 }
 
 /** The head that decides most clearly: on average, its largest weight is the largest. */
@@ -167,6 +190,8 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   #pinned = null; // the token that the reader chose, {side, index}
   #pointed = null; // the token under the pointer or the keyboard: it comes first, and goes when they leave
   #cell = null; // the cell of the heat map that was read last, [query, key]
+  #masks = []; // the names of those that are switched on
+  #weights = []; // [layer][head][query][key], under these masks
   #mean = [];
   #watching = [];
 
@@ -231,7 +256,8 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   }
 
   get selection() {
-    return { view: this.#view.name, layer: this.#layer, heads: [...this.#heads] };
+    const masks = this.#view.masks ? { masks: [...this.#masks] } : {};
+    return { view: this.#view.name, layer: this.#layer, heads: [...this.#heads], ...masks };
   }
 
   set selection(selection) {
@@ -241,10 +267,11 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   // ---- Choosing ----
 
   /** Take over what is given, keep the rest as far as it still exists, and draw. */
-  #choose({ view = this.#view?.name, layer, heads = this.#heads, focus }) {
+  #choose({ view = this.#view?.name, layer, heads = this.#heads, masks = this.#masks, focus }) {
     const before = this.#view?.name;
     this.#view = this.#data.views.find(({ name }) => name === view) ?? this.#data.views.at(-1);
-    const { weights } = this.#view;
+    this.#masks = (this.#view.masks ?? []).map(({ name }) => name).filter((name) => masks.includes(name));
+    const weights = (this.#weights = weightsUnder(this.#view, this.#masks));
     if (before !== this.#view.name) this.#pinned = this.#pointed = this.#cell = null;
     this.#layer = clamp(layer ?? (before ? this.#layer : weights.length - 1), 0, weights.length - 1);
     this.#heads = [...heads].filter((head) => head < weights[this.#layer].length).sort((a, b) => a - b);
@@ -263,7 +290,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   #toggle(head) {
     const others = this.#heads.filter((other) => other !== head);
     const heads = others.length < this.#heads.length ? others : [...others, head];
-    this.#chosen({ heads: heads.length ? heads : range(this.#view.weights[this.#layer].length) }); // never none
+    this.#chosen({ heads: heads.length ? heads : range(this.#weights[this.#layer].length) }); // never none
   }
 
   #pin(focus) {
@@ -313,7 +340,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
         input.dataset.name = `${group}-${value}`;
         return make("label", { className: "choice" }, input, label);
       }));
-    const heads = range(this.#view.weights[this.#layer].length).map((head) => {
+    const heads = range(this.#weights[this.#layer].length).map((head) => {
       const input = make("input", { type: "checkbox", checked: this.#heads.includes(head), onchange: () => this.#toggle(head) });
       input.dataset.name = `head-${head}`;
       input.setAttribute("aria-label", `head ${head + 1}`);
@@ -324,10 +351,17 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     const all = make("button", { className: "choice", type: "button", onclick: () => this.#chosen({ heads: range(heads.length) }) }, "all");
     all.style.cssText = "font: inherit; color: inherit; background: none";
     all.dataset.name = "all-heads";
+    const switches = (this.#view.masks ?? []).map(({ name, label }) => {
+      const masks = this.#masks.includes(name) ? this.#masks.filter((other) => other !== name) : [...this.#masks, name];
+      const input = make("input", { type: "checkbox", checked: this.#masks.includes(name), onchange: () => this.#chosen({ masks }) });
+      input.dataset.name = `mask-${name}`;
+      return make("label", { className: "choice" }, input, label);
+    });
     this.#$(".controls").replaceChildren(
       radios("Attention", "view", this.#data.views.map(({ name, label }) => [name, label]), this.#view.name, (view) => this.#chosen({ view })),
-      radios("Layer", "layer", range(this.#view.weights.length).map((layer) => [layer, `${layer + 1}`]), this.#layer, (layer) => this.#chosen({ layer })),
+      radios("Layer", "layer", range(this.#weights.length).map((layer) => [layer, `${layer + 1}`]), this.#layer, (layer) => this.#chosen({ layer })),
       make("fieldset", { hidden: heads.length < 2 }, make("legend", {}, "Heads"), ...heads, all),
+      make("fieldset", { hidden: !switches.length }, make("legend", {}, "Masks"), ...switches),
     );
     this.#$(".caption").textContent = this.#view.caption ?? "";
     this.#$(".caption").hidden = !this.#view.caption;
@@ -335,7 +369,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
 
   /** A small map of every head in every layer; with a single one there is nothing to choose. */
   #drawGlance() {
-    const { weights } = this.#view;
+    const weights = this.#weights;
     const count = Math.max(...weights.map((heads) => heads.length));
     const current = [this.#layer, this.#heads[0]];
     const name = (text) => make("span", { className: "name" }, text);
@@ -428,8 +462,8 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
 
   #paint() {
     const palette = this.#palette();
-    const { weights, queries, keys } = this.#view;
-    this.#mean = meanOfHeads(weights[this.#layer], this.#heads);
+    const { queries, keys } = this.#view;
+    this.#mean = meanOfHeads(this.#weights[this.#layer], this.#heads);
     const accent = this.#heads.length === 1 ? palette.heads[this.#heads[0] % 8] : palette.mean;
     palette.heads.forEach((hue, head) => this.style.setProperty(`--head-${head}`, hue));
     this.style.setProperty("--accent", accent);
@@ -452,7 +486,8 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   }
 
   #paintLines() {
-    const { queries, keys, weights } = this.#view;
+    const { queries, keys } = this.#view;
+    const weights = this.#weights;
     const focus = this.#focus;
     const faintest = !focus && Math.max(queries.length, keys.length) > CROWD ? STRONG : FAINTEST;
     const svg = this.#$("svg");
@@ -491,8 +526,9 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
         button.classList.toggle("on", here);
         button.classList.toggle("tinted", weight > 0);
         button.setAttribute("aria-pressed", this.#pinned?.side === side && this.#pinned.index === index);
-        button.style.setProperty("--tint", `${Math.round(55 * depth(weight))}%`);
-        button.querySelector(".weight").textContent = weight >= 0.05 ? weight.toFixed(2).replace("0.", ".") : "";
+        button.style.setProperty("--tint", `${Math.round(this.#palette().tint * depth(weight))}%`);
+        const beside = focus && focus.side !== side ? this.#saysBeside(side, index, weight) : "";
+        button.querySelector(".weight").textContent = beside;
       });
     }
   }
@@ -503,20 +539,35 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     return (side === "key" ? this.#mean[focused][index] : this.#mean[index][focused]) ?? 0;
   }
 
+  /** The score between a query and a key, the mean of the chosen heads. */
+  #scoreBetween(query, key) {
+    const layer = this.#view.scores[this.#layer];
+    return this.#heads.reduce((sum, head) => sum + layer[head][query][key], 0) / this.#heads.length;
+  }
+
+  /** What is written beside a token: its weight, after the score that led to it where there is one. */
+  #saysBeside(side, index, weight) {
+    const { index: focused } = this.#focus;
+    const [query, key] = side === "key" ? [focused, index] : [index, focused];
+    const short = weight.toFixed(2).replace("0.", ".");
+    if (!this.#view.scores) return weight >= 0.05 ? short : "";
+    return this.#mean[query][key] === null ? "hidden" : `${this.#scoreBetween(query, key).toFixed(1)} → ${short}`;
+  }
+
   #paintHeat(accent, empty) {
     const { keys } = this.#view;
     const colour = shade(empty, accent);
     paintMap(this.#$(".map canvas"), this.#mean, keys.length, colour);
     const stops = [0, 0.05, 0.15, 0.3, 0.5, 0.75, 1].map((weight) => `rgb(${colour(weight)}) ${100 * weight}%`);
     this.#$(".scale i").style.background = `linear-gradient(90deg, ${stops})`;
-    const hidden = this.#mean.every((row) => row.length === keys.length);
-    this.shadowRoot.querySelectorAll(".hatch").forEach((part) => (part.hidden = hidden));
+    const all = this.#mean.every((row) => row.length === keys.length && !row.includes(null));
+    this.shadowRoot.querySelectorAll(".hatch").forEach((part) => (part.hidden = all));
   }
 
   #paintGlance() {
     const palette = this.#palette();
-    const { weights, keys } = this.#view;
-    weights.forEach((heads, layer) => heads.forEach((rows, head) => {
+    const { keys } = this.#view;
+    this.#weights.forEach((heads, layer) => heads.forEach((rows, head) => {
       const canvas = this.#$(`[data-name="glance-${layer}-${head}"] canvas`);
       paintMap(canvas, rows, keys.length, shade(palette.empty, palette.heads[head % 8]));
     }));
@@ -543,18 +594,22 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     if (!this.#$("details").open) return;
     const { queries, keys } = this.#view;
     const head = make("tr", {}, make("td", {}, "query ↓ key →"), ...keys.map((key) => make("th", { scope: "col" }, visible(key))));
+    const raw = (i, j) => (this.#view.scores ? [make("small", {}, ` of ${this.#scoreBetween(i, j).toFixed(2)}`)] : []);
     const rows = queries.map((query, i) => make("tr", {}, make("th", { scope: "row" }, visible(query)),
-      ...keys.map((_, j) => make("td", {}, this.#mean[i][j]?.toFixed(2) ?? ""))));
-    this.#$(".table").replaceChildren(make("table", {}, make("caption", {}, this.#which()), head, ...rows));
+      ...keys.map((_, j) => make("td", {}, this.#mean[i][j]?.toFixed(2) ?? "", ...raw(i, j)))));
+    this.#$(".table").replaceChildren(make("table", {}, make("caption", {}, this.#which() + (this.#view.scores ? "; each weight, and the score that led to it" : "")), head, ...rows));
   }
 
   // ---- Saying ----
 
   #which() {
+    const on = (this.#view.masks ?? []).filter(({ name }) => this.#masks.includes(name)).map(({ label }) => label.toLowerCase());
+    const masks = this.#view.masks ? `, ${on.join(" and ") || "no"} mask` : "";
     const heads = this.#heads.map((head) => head + 1).join(", ");
-    const count = this.#view.weights[this.#layer].length;
+    const count = this.#weights[this.#layer].length;
     const ofHeads = count < 2 ? "" : this.#heads.length === 1 ? `, head ${heads}` : `, mean of heads ${heads}`;
-    return `layer ${this.#layer + 1}${ofHeads}`;
+    const layer = this.#weights.length < 2 && count < 2 ? this.#view.label : `layer ${this.#layer + 1}`;
+    return `${layer}${ofHeads}${masks}`;
   }
 
   #sentence() {
@@ -562,12 +617,15 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     if (this.#cell) {
       const [query, key] = this.#cell;
       const weight = this.#mean[query][key];
-      const says = weight === undefined ? "may not look at" : `gives ${percent(weight)} of its attention to`;
-      return `Query ${name("query", query)} ${says} key ${name("key", key)}: ${this.#which()}.`;
+      const says = weight == null ? "may not look at" : `gives ${percent(weight)} of its attention to`;
+      const score = this.#view.scores ? ` (score ${this.#scoreBetween(query, key).toFixed(2)})` : "";
+      return `Query ${name("query", query)} ${says} key ${name("key", key)}${score}: ${this.#which()}.`;
     }
     const focus = this.#focus;
     if (!focus) return "Each query shares out its attention: its weights over the keys sum to 1. Point at a token or a cell, or walk with Tab and the arrow keys.";
     const other = focus.side === "query" ? "key" : "query";
+    if (focus.side === "query" && this.#mean[focus.index].every((weight) => weight === null))
+      return `Query ${name("query", focus.index)} may look at nothing and gets zeros: ${this.#which()}.`;
     const largest = range(this.#tokens(other).length)
       .map((index) => [this.#weightBetween(other, index), index])
       .sort(([a, i], [b, j]) => b - a || i - j)
