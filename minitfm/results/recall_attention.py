@@ -46,15 +46,15 @@ class Labeled(nn.Module):
     def __init__(self, d_model: int, places: int = PLACES) -> None:
         """Make a row for each symbol and for each place."""
         super().__init__()
-        self.symbol = nn.Embedding(SYMBOLS, d_model)
-        self.place = nn.Embedding(places, d_model)
+        self.symbols = nn.Embedding(SYMBOLS, d_model)
+        self.places = nn.Embedding(places, d_model)
 
     def forward(
         self, symbols: Int[Tensor, "batch token"]
     ) -> Float[Tensor, "batch token d_model"]:
         """Look both up and add them."""
         places = torch.arange(symbols.shape[1], device=symbols.device)
-        return self.symbol(symbols) + self.place(places)
+        return self.symbols(symbols) + self.places(places)
 
 
 class AttentionRecaller(nn.Module):
@@ -92,19 +92,19 @@ class LSTMRecaller(nn.Module):
         """
         super().__init__()
         d_input, d_hidden = (8, 47) if labels else (SYMBOLS, 53)
-        self.embed = Labeled(d_input) if labels else None
+        self.embed: Labeled | None = Labeled(d_input) if labels else None
         self.rnn = nn.LSTM(d_input, d_hidden, batch_first=True)
         self.readout = nn.Linear(d_hidden, SYMBOLS)
         with torch.no_grad():  # both biases are added; the second quarter forgets
-            self.rnn.bias_ih_l0[d_hidden : 2 * d_hidden] = forget_bias
-            self.rnn.bias_hh_l0[d_hidden : 2 * d_hidden] = 0
+            self.rnn.get_parameter("bias_ih_l0")[d_hidden : 2 * d_hidden] = forget_bias
+            self.rnn.get_parameter("bias_hh_l0")[d_hidden : 2 * d_hidden] = 0
 
     def forward(
         self, symbols: Int[Tensor, "batch token"]
     ) -> Float[Tensor, "batch symbols"]:
         """Read all symbols, answer from the last h."""
-        embed = self.embed
-        x = F.one_hot(symbols, SYMBOLS).float() if embed is None else embed(symbols)
+        one_hot = F.one_hot(symbols, SYMBOLS).float()
+        x = one_hot if self.embed is None else self.embed(symbols)
         return self.readout(self.rnn(x)[0][:, -1])
 
 
@@ -129,9 +129,17 @@ def steps_needed(
             raise _Done
 
     batches = recalls(length, seed=1_000_000 * (seed + 1))
-    options = {"learning_rate": rate, "evaluate": look, "every": EVERY}
     try:
-        fit(model, recall_loss, batches, steps, progress=False, **options)
+        fit(
+            model,
+            recall_loss,
+            batches,
+            steps,
+            learning_rate=rate,
+            evaluate=look,
+            every=EVERY,
+            progress=False,
+        )
     except _Done:
         return EVERY * len(shares), shares[-1]
     return None, shares[-1]

@@ -84,6 +84,8 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke: var(--hue); }
 .token span { overflow: hidden; text-overflow: ellipsis; }
 .token small { flex: none; font-size: 11px; } .token .writes { color: var(--muted); font-weight: 400; margin-right: auto; }
 .token.tinted .writes { color: inherit; } .token .weight:empty { display: none; }
+.scored { grid-template-columns: fit-content(50%) minmax(2.5rem, 1fr) fit-content(60%); }
+.scored .key .weight, .scored .key .weight:empty { display: inline-block; min-width: 5.5rem; margin-left: auto; text-align: right; }
 .token:hover, .token.on { border-color: var(--edge); background: var(--soft); }
 .token.on { border-color: var(--accent); font-weight: 700; box-shadow: inset 0 0 0 1px var(--accent); }
 .token:focus-visible, canvas:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
@@ -422,6 +424,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
       return button;
     };
     this.#$(".writing").hidden = !writes;
+    this.#$(".lines").classList.toggle("scored", Boolean(this.#view.scores)); // room for what appears on pointing
     const [left, right] = this.shadowRoot.querySelectorAll(".column");
     left.replaceChildren(...queries.map(token("query")));
     right.replaceChildren(...keys.map(token("key")));
