@@ -204,6 +204,7 @@ def test_citation_and_package_tell_the_same_version_and_licence() -> None:
 LESSONS = [module for chapter in CHAPTERS for module in chapter.modules]
 LIGHT = [
     *LESSONS,
+    "study.drawings",
     "study.fit",
     "study.notebook",
     "study.plots",

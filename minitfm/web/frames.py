@@ -176,7 +176,9 @@ def _picture(draw: Callable[[Any], "Figure"], choice: Any) -> dict[str, Any]:
                 f"draw({choice!r}) returned {type(figure).__name__}, not a matplotlib"
                 " figure; end it with `return figure`"
             )
-        figure.savefig(png, format="png", dpi="figure", facecolor="white")
+        width, height = map(round, figure.get_size_inches() * figure.dpi)
+        fine = 2 * figure.dpi  # sharp on screens of double density
+        figure.savefig(png, format="png", dpi=fine, facecolor="white")
         plt.close(figure)
     finally:
         for number in set(plt.get_fignums()) - open_before:
@@ -191,4 +193,4 @@ def _picture(draw: Callable[[Any], "Figure"], choice: Any) -> dict[str, Any]:
     small = io.BytesIO()
     image.save(small, format="png", optimize=True)
     address = "data:image/png;base64," + base64.b64encode(small.getvalue()).decode()
-    return {"src": address, "width": image.width, "height": image.height}
+    return {"src": address, "width": width, "height": height}

@@ -121,11 +121,8 @@ def test_every_choice_has_its_figure_and_its_sentence() -> None:
     ]
     assert len({frame["src"] for frame in frames}) == len(RADII)
     for frame in frames:
-        assert (
-            picture(frame["src"]).size
-            == (frame["width"], frame["height"])
-            == (704, 374)
-        )  # 6.4 × 3.4 in, 110 dpi
+        assert (frame["width"], frame["height"]) == (420, 280)  # 4.2 × 2.8 in
+        assert picture(frame["src"]).size == (840, 560), "sharp on any screen"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,99 @@
+"""Drawings: SVG that follows the page's color and can be read on a phone."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from minitfm.study import plots
+from minitfm.study.drawings import Drawing, architecture
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def drawn() -> Drawing:
+    drawing = Drawing(200, 100, "A box, 3 < 4, and an arrow.")
+    drawing.box(50, 30, "a & b\nc", color="encoder")
+    drawing.arrow((50, 47), (50, 80), (90, 80))
+    drawing.cells(120, 20, [[0, 0.5], [1, 0.25]], color="query")
+    drawing.circle(150, 80, "+")
+    drawing.frame(5, 5, 90, 60, "decoder")
+    return drawing
+
+
+def test_a_drawing_is_svg_with_words_for_those_who_cannot_see_it():
+    root = ElementTree.fromstring(drawn().svg())
+    assert root.get("aria-label") == "A box, 3 < 4, and an arrow."
+    assert root.get("role") == "img"
+    assert [text.text for text in root.iter(f"{SVG}text")] == ["a & b", "c", "+"]
+    assert drawn()._repr_html_() == drawn().svg()
+    assert repr(drawn()) == "Drawing: A box, 3 < 4, and an arrow."
+    assert "0x" not in drawn().svg(), "the same on every run"
+
+
+def test_words_and_lines_follow_the_pages_color():
+    for shape in ElementTree.fromstring(drawn().svg()).iter():
+        for look in ("fill", "stroke"):
+            value = shape.get(look, "none")
+            assert value == "none" or "currentColor" in value, value
+
+
+def test_a_color_is_the_palettes():
+    used = set(re.findall(r"#\w{6}", drawn().svg()))
+    assert used == {plots.color(name) for name in ("encoder", "decoder", "query")}
+    with pytest.raises(ValueError, match="no color is kept for 'mauve'"):
+        drawn().text(0, 0, "x", color="mauve")
+
+
+def test_cells_are_as_full_as_they_are_shaded():
+    root = ElementTree.fromstring(drawn().svg())
+    cells = [r for r in root.iter(f"{SVG}rect") if r.get("rx") is None]
+    assert [float(cell.get("fill-opacity")) for cell in cells] == [0, 0.5, 1, 0.2]
+    assert [cell.get("x") for cell in cells] == ["120", "136", "120", "136"]
+
+
+def test_an_arrow_ends_at_its_last_point():
+    root = ElementTree.fromstring(drawn().svg())
+    (head,) = root.iter(f"{SVG}polygon")
+    assert head.get("points").split()[0] == "90,80"
+
+
+def test_type_too_small_for_a_phone_is_refused():
+    wide = Drawing(700, 100, "Wide.")
+    with pytest.raises(
+        ValueError, match=r"13 pixels .* 700 wide is only 6.1 on a phone"
+    ):
+        wide.text(0, 0, "small")
+    wide.text(0, 0, "large", size=20)
+
+
+def test_a_drawing_without_words_is_refused():
+    with pytest.raises(ValueError, match="alt is empty"):
+        Drawing(100, 100, " ")
+
+
+def test_the_architecture_names_the_packages_parts():
+    words = architecture().svg()
+    for name in (
+        "self_attention",
+        "cross_attention",
+        "feed_forward",
+        "residual_3",
+        "generator",
+        "source_embedding",
+    ):
+        assert name in words
+
+
+def test_the_architecture_leads_to_classes_that_there_are():
+    import importlib
+
+    root = ElementTree.fromstring(architecture("../book/api.html").svg())
+    assert root.get("role") == "group", "links are more than a picture"
+    links = {a.get("href") for a in root.iter(f"{SVG}a")}
+    assert len(links) > 3
+    for link in links:
+        module, name = re.fullmatch(
+            r"\.\./book/api\.html#(minitfm\.\w+)\.(\w+)", link
+        ).groups()
+        assert hasattr(importlib.import_module(module), name)
