@@ -3,11 +3,10 @@
 import math
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from minitfm.masks import causal_mask
+from minitfm.masks import causal_mask, check_mask
 
 
 def attention_weights(
@@ -26,32 +25,34 @@ def attention_weights(
     Returns:
         Weights of at least 0 that sum to 1 over the keys; all zeros for a query that
         may attend to nothing.
+
+    Raises:
+        ValueError: if query and key differ in d_k, or the mask does not fit.
     """
+    if query.shape[-1] != key.shape[-1]:
+        raise ValueError(
+            f"queries have {query.shape[-1]} numbers and keys {key.shape[-1]}; "
+            "a dot product needs the same d_k in both"
+        )
     d_k = query.shape[-1]
     scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
-    if mask is None:
-        return scores.softmax(-1)
-    weights = scores.where(mask, -math.inf).softmax(-1)
-    return weights.where(mask, 0.0)  # the softmax of a row of -inf alone is NaN
+    return masked_softmax(scores, mask)
 
 
 def masked_softmax(
     scores: Float[Tensor, "*batch query key"],
-    mask: Bool[Tensor, "*#batch #query key"] | None,
+    mask: Bool[Tensor, "*#batch #query key"] | None = None,
 ) -> Float[Tensor, "*batch query key"]:
-    """Make scores weights as ``attention_weights`` does, faster for few keys.
+    """Turn each query's scores into weights, zero where the mask is False.
 
-    On a CPU the softmax of a row that does not fill a register of 64 bytes takes
-    several times longer: fill it up.
+    A masked score becomes -∞, whose exponential is 0 (section 3.2.3). The softmax of a
+    row of -∞ alone is NaN: a query that may attend to nothing gets zeros instead.
     """
-    keys = scores.shape[-1]
-    scores = scores if mask is None else scores.where(mask, -math.inf)
-    room = (
-        max(0, 64 // scores.element_size() - keys) if scores.device.type == "cpu" else 0
-    )
-    filled = F.pad(scores, (0, room), value=-math.inf) if room else scores
-    weights = filled.softmax(-1)[..., :keys]
-    return weights if mask is None else weights.where(mask, 0.0)
+    if mask is None:
+        return scores.softmax(-1)
+    check_mask(mask, scores.shape)
+    weights = scores.where(mask, -math.inf).softmax(-1)
+    return weights.where(mask, 0.0)
 
 
 def scaled_dot_product_attention(
@@ -59,9 +60,6 @@ def scaled_dot_product_attention(
     key: Float[Tensor, "*batch key d_k"],
     value: Float[Tensor, "*batch key d_v"],
     mask: Bool[Tensor, "*#batch #query key"] | None = None,
-    *,
-    dropout: float = 0.0,
-    fast: bool | None = None,
 ) -> Float[Tensor, "*batch query d_v"]:
     """Average the values by how well each query matches each key (equation 1).
 
@@ -71,43 +69,17 @@ def scaled_dot_product_attention(
         value: what each position hands over when it is attended to.
         mask: True where a query may attend to a key. A query that may attend to nothing
             gets zeros.
-        dropout: share of the weights set to zero at random. The paper's text has none
-            here, its code does.
-        fast: compute the same in one fused call that never stores the weights; unless
-            said, where ``fused_pays``.
 
     Raises:
-        ValueError: if query and key differ in d_k, or key and value in number.
+        ValueError: if query and key differ in d_k, key and value in number, or the mask
+            does not fit.
     """
-    if query.shape[-1] != key.shape[-1]:
-        raise ValueError(
-            f"queries have {query.shape[-1]} numbers and keys {key.shape[-1]}; a dot"
-            " product needs the same d_k in both"
-        )
     if key.shape[-2] != value.shape[-2]:
         raise ValueError(
-            f"{key.shape[-2]} keys but {value.shape[-2]} values; each key needs one"
-            " value"
+            f"{key.shape[-2]} keys but {value.shape[-2]} values; "
+            "each key needs one value"
         )
-    if fused_pays(query, key) if fast is None else fast:
-        return F.scaled_dot_product_attention(
-            query, key, value, attn_mask=mask, dropout_p=dropout
-        )
-    weights = masked_softmax(
-        query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1]), mask
-    )
-    return F.dropout(weights, dropout) @ value
-
-
-def fused_pays(query: Tensor, key: Tensor) -> bool:
-    """Whether ``F.scaled_dot_product_attention`` is faster here: everywhere but for
-    short sequences on a CPU.
-
-    Backward its CPU kernel is slow for short sequences, most of all in 16 bits;
-    tests/benchmarks/attention.py measures where the two cross.
-    """
-    short = 256 if query.dtype == torch.bfloat16 else 32
-    return query.device.type != "cpu" or min(query.shape[-2], key.shape[-2]) > short
+    return attention_weights(query, key, mask) @ value
 
 
 class AdditiveAttention(nn.Module):
@@ -116,13 +88,7 @@ class AdditiveAttention(nn.Module):
     """
 
     def __init__(self, d_query: int, d_key: int, d_score: int) -> None:
-        """Make the network.
-
-        Args:
-            d_query: width of the queries.
-            d_key: width of the keys.
-            d_score: width of its inner layer.
-        """
+        """Make the network, ``d_score`` numbers wide inside."""
         super().__init__()
         self.query = nn.Linear(d_query, d_score, bias=False)
         self.key = nn.Linear(d_key, d_score)
@@ -134,13 +100,11 @@ class AdditiveAttention(nn.Module):
         key: Float[Tensor, "*batch key d_key"],
         mask: Bool[Tensor, "*#batch #query key"] | None = None,
     ) -> Float[Tensor, "*batch query key"]:
-        """How much each query attends to each key, as ``attention_weights`` has it with
-        another score.
-        """
-        pairs = self.query(query).unsqueeze(-2) + self.key(key).unsqueeze(
-            -3
-        )  # every query beside every key
-        return masked_softmax(self.score(pairs.tanh()).squeeze(-1), mask)
+        """How much each query attends to each key."""
+        # every query beside every key: (..., query, 1, d) + (..., 1, key, d)
+        pairs = self.query(query).unsqueeze(-2) + self.key(key).unsqueeze(-3)
+        scores = self.score(torch.tanh(pairs)).squeeze(-1)
+        return masked_softmax(scores, mask)
 
     def forward(
         self,
@@ -191,9 +155,7 @@ class DotProductAttention(nn.Module):
         """Average the values by how well each query matches each key; arguments as in
         ``AdditiveAttention``.
         """
-        return scaled_dot_product_attention(
-            self.query(query), self.key(key), value, mask
-        )
+        return self.weights(query, key, mask) @ value
 
 
 class SelfAttention(nn.Module):
@@ -208,7 +170,7 @@ class SelfAttention(nn.Module):
 
         Args:
             d_model: width of the tokens, and of the values.
-            d_k: width of queries and keys, ``d_model`` unless said.
+            d_k: width of queries and keys, ``d_model`` unless given.
             causal: let no position attend to a later one.
         """
         super().__init__()
@@ -218,26 +180,18 @@ class SelfAttention(nn.Module):
         self.key = nn.Linear(d_model, d_k, bias=False)
         self.value = nn.Linear(d_model, d_model, bias=False)
 
-    def mask(
-        self,
-        x: Float[Tensor, "batch token d_model"],
-        mask: Bool[Tensor, "#batch #token token"] | None = None,
-    ) -> Bool[Tensor, "#batch #token token"] | None:
-        """The mask in force: the caller's, and the causal one where this layer is
-        causal.
-        """
-        if not self.causal:
-            return mask
-        causal = causal_mask(x.shape[1], device=x.device).unsqueeze(0)
-        return causal if mask is None else causal & mask
-
     def weights(
         self,
         x: Float[Tensor, "batch token d_model"],
         mask: Bool[Tensor, "#batch #token token"] | None = None,
     ) -> Float[Tensor, "batch token token"]:
         """Row i: how much token i attends to each token."""
-        return attention_weights(self.query(x), self.key(x), self.mask(x, mask))
+        if mask is not None:
+            check_mask(mask, torch.Size((len(x), x.shape[1], x.shape[1])))
+        if self.causal:
+            causal = causal_mask(x.shape[1], device=x.device)
+            mask = causal if mask is None else causal & mask
+        return attention_weights(self.query(x), self.key(x), mask)
 
     def forward(
         self,
@@ -251,6 +205,4 @@ class SelfAttention(nn.Module):
             mask: True where a token may attend to another, for instance
                 ``padding_mask(tokens)``.
         """
-        return scaled_dot_product_attention(
-            self.query(x), self.key(x), self.value(x), self.mask(x, mask)
-        )
+        return self.weights(x, mask) @ self.value(x)

@@ -9,6 +9,34 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 
+def check_mask(mask: Tensor, shape: torch.Size) -> None:
+    """Refuse a mask that would be misread.
+
+    Args:
+        mask: what a caller gave.
+        shape: of the scores, one for each query and key: (..., query, key).
+
+    Raises:
+        ValueError: if the mask is not boolean, or does not broadcast to the scores.
+    """
+    if mask.dtype != torch.bool:
+        raise ValueError(
+            f'the mask is {mask.dtype}, but True must mean "may attend" and False '
+            "that it may not: give a boolean mask, for instance mask == 1"
+        )
+    queries, keys = shape[-2:]
+    try:
+        fits = torch.broadcast_shapes(mask.shape, shape) == shape
+    except RuntimeError:
+        fits = False
+    if not fits or mask.dim() < 2:
+        raise ValueError(
+            f"a mask of shape {tuple(mask.shape)} does not fit {queries} queries and "
+            f"{keys} keys, scores of shape {tuple(shape)}; a mask over the keys "
+            "alone, (batch, key), needs an axis for the queries: mask.unsqueeze(1)"
+        )
+
+
 def padding_mask(
     tokens: Int[Tensor, "batch key"], pad: int = 0
 ) -> Bool[Tensor, "batch 1 key"]:

@@ -1,7 +1,5 @@
 """Positions: telling the first token from the second (chapter 7)."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -30,17 +28,15 @@ def sinusoids(
             f"d_model={d_model} is odd, but sines and cosines come in pairs; choose"
             f" {d_model + 1}"
         )
-    position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
-    frequency = torch.exp(
-        -math.log(base) * torch.arange(0, d_model, 2, dtype=torch.float64) / d_model
-    )
+    exact = {"dtype": torch.float64, "device": "cpu"}  # some GPUs have no float64
+    position = torch.arange(length, **exact).unsqueeze(1)
+    frequency = base ** (-torch.arange(0, d_model, 2, **exact) / d_model)
     angle = position * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
 
 class Sinusoids(nn.Module):
-    """The table of sinusoids, remade when more positions, another device or another
-    dtype is asked for.
+    """The table of sinusoids.
 
     It is neither parameter nor buffer: it can be computed anywhere, so checkpoints need
     not carry it, and it is always as exact as its dtype allows.
@@ -50,26 +46,13 @@ class Sinusoids(nn.Module):
         """Remember the width of the rows and the base of the wavelengths."""
         super().__init__()
         self.width, self.base = width, base
-        self.table = sinusoids(0, width, base)
+        sinusoids(0, width, base)  # refuses an odd width now, not in the first forward
 
     def rows(
         self, x: Float[Tensor, "*batch token width"], start: int
     ) -> Float[Tensor, "token width"]:
-        """The rows for the tokens of ``x``, the first of which stands at position
-        ``start``.
-        """
-        stop = start + x.shape[-2]
-        if stop > len(self.table) or (self.table.device, self.table.dtype) != (
-            x.device,
-            x.dtype,
-        ):
-            with (
-                torch.device("cpu"),
-                torch.inference_mode(False),
-                torch.no_grad(),
-            ):  # few accelerators have float64
-                self.table = sinusoids(2 * stop, self.width, self.base).to(x)
-        return self.table.narrow(0, start, x.shape[-2])
+        """The rows for the tokens of ``x``, the first of which stands at ``start``."""
+        return sinusoids(start + x.shape[-2], self.width, self.base)[start:].to(x)
 
 
 class SinusoidalPositions(Sinusoids):

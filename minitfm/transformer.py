@@ -8,14 +8,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.layers import (
-    Dropout,
-    DroppedLinear,
-    FeedForward,
-    LayerNorm,
-    Norm,
-    Residual,
-)
+from minitfm.layers import FeedForward, LayerNorm, Norm, Residual
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention, recorded_weights
 from minitfm.positional import LearnedPositions, RotaryPositions, SinusoidalPositions
@@ -33,8 +26,8 @@ class TransformerConfig:
         d_ff: width inside the feed-forward networks.
         heads: attention heads, the paper's h.
         layers: layers in the encoder, and in the decoder; the paper's N.
-        d_k: width of a head's queries and keys; d_model / heads unless said.
-        d_v: width of a head's values; d_model / heads unless said.
+        d_k: width of a head's queries and keys; d_model / heads unless given.
+        d_v: width of a head's values; d_model / heads unless given.
         dropout: on every sublayer's output and on the sum of embedding and position
             (section 5.4).
         attention_dropout: on the attention weights; 0 in the paper's text, though not
@@ -47,7 +40,9 @@ class TransformerConfig:
             vocabularies, for the target's.
         positions: ``"sinusoidal"``, ``"learned"`` or ``"rotary"``.
         max_length: the longest sequence, for learned positions only.
-        pad: the id of the padding symbol.
+
+    Raises:
+        ValueError: if a choice has no such name, or a number is out of range.
     """
 
     vocabulary: int = 37_000
@@ -65,7 +60,21 @@ class TransformerConfig:
     tied: bool = True
     positions: Literal["sinusoidal", "learned", "rotary"] = "sinusoidal"
     max_length: int = 512
-    pad: int = 0
+
+    def __post_init__(self) -> None:
+        if self.norm not in ("post", "pre"):
+            raise ValueError(f"norm={self.norm!r}; choose 'post' or 'pre'")
+        if self.positions not in ("sinusoidal", "learned", "rotary"):
+            raise ValueError(
+                f"positions={self.positions!r}; choose 'sinusoidal', 'learned' or "
+                "'rotary'"
+            )
+        for name in ("d_model", "d_ff", "heads", "max_length"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        for name in ("dropout", "attention_dropout", "activation_dropout"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name}={getattr(self, name)}; choose 0 to 1")
 
     @classmethod
     def base(cls, vocabulary: int = 37_000, **changes: Any) -> "TransformerConfig":
@@ -92,50 +101,50 @@ class TransformerConfig:
         """Make the model."""
         return Transformer(self)
 
-    def attention(self, rotate: nn.Module | None = None) -> MultiHeadAttention:
-        """One attention layer of this shape."""
-        return MultiHeadAttention(
-            self.d_model,
-            self.heads,
-            self.d_k,
-            self.d_v,
-            dropout=self.attention_dropout,
-            rotate=rotate,
-        )
 
-    def residual(self) -> Residual:
-        """One residual connection of this kind."""
-        residual = Residual(self.d_model, norm=self.norm)
-        residual.dropout = Dropout(
-            self.dropout
-        )  # the same as Residual's own, with cheaper random numbers
-        return residual
+def attention_layer(
+    config: TransformerConfig, rotate: nn.Module | None = None
+) -> MultiHeadAttention:
+    """One attention layer of the config's shape."""
+    return MultiHeadAttention(
+        config.d_model,
+        config.heads,
+        config.d_k,
+        config.d_v,
+        dropout=config.attention_dropout,
+        rotate=rotate,
+    )
 
-    def final_norm(self) -> nn.Module:
-        """What ends a stack: pre-norm leaves its sum unnormalized, post-norm does
-        not.
-        """
-        return LayerNorm(self.d_model) if self.norm == "pre" else nn.Identity()
 
-    def absolute_positions(self) -> nn.Module:
-        """What is added to the embeddings; rotary positions act inside the attention
-        instead.
-        """
-        if self.positions == "learned":
-            return LearnedPositions(self.d_model, self.max_length)
-        return (
-            SinusoidalPositions(self.d_model)
-            if self.positions == "sinusoidal"
-            else nn.Identity()
-        )
+def feed_forward_layer(config: TransformerConfig) -> FeedForward:
+    """One feed-forward network of the config's shape."""
+    return FeedForward(config.d_model, config.d_ff, dropout=config.activation_dropout)
 
-    def rotary_positions(self) -> RotaryPositions | None:
-        """What turns the queries and keys of self-attention, if anything does."""
-        return (
-            RotaryPositions(self.d_k or self.d_model // self.heads)
-            if self.positions == "rotary"
-            else None
-        )
+
+def residual_layer(config: TransformerConfig) -> Residual:
+    """One residual connection of the config's kind."""
+    return Residual(config.d_model, norm=config.norm, dropout=config.dropout)
+
+
+def final_norm(config: TransformerConfig) -> nn.Module:
+    """What ends a stack: pre-norm leaves its sum unnormalized, post-norm does not."""
+    return LayerNorm(config.d_model) if config.norm == "pre" else nn.Identity()
+
+
+def absolute_positions(config: TransformerConfig) -> nn.Module:
+    """What is added to the embeddings; nothing where positions act in the attention."""
+    if config.positions == "learned":
+        return LearnedPositions(config.d_model, config.max_length)
+    if config.positions == "sinusoidal":
+        return SinusoidalPositions(config.d_model)
+    return nn.Identity()
+
+
+def rotary_positions(config: TransformerConfig) -> RotaryPositions | None:
+    """What turns the queries and keys of self-attention, if anything does."""
+    if config.positions != "rotary":
+        return None
+    return RotaryPositions(config.d_k or config.d_model // config.heads)
 
 
 class EncoderLayer(nn.Module):
@@ -146,9 +155,10 @@ class EncoderLayer(nn.Module):
     ) -> None:
         """Make the two sublayers, each with its residual."""
         super().__init__()
-        self.self_attention = config.attention(rotate)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = config.residual(), config.residual()
+        self.self_attention = attention_layer(config, rotate)
+        self.feed_forward = feed_forward_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
 
     def forward(
         self,
@@ -172,14 +182,12 @@ class DecoderLayer(nn.Module):
     ) -> None:
         """Make the three sublayers, each with its residual."""
         super().__init__()
-        self.self_attention = config.attention(rotate)
-        self.cross_attention = config.attention()
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = (
-            config.residual(),
-            config.residual(),
-            config.residual(),
-        )
+        self.self_attention = attention_layer(config, rotate)
+        self.cross_attention = attention_layer(config)
+        self.feed_forward = feed_forward_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
+        self.residual_3 = residual_layer(config)
 
     def forward(
         self,
@@ -204,11 +212,11 @@ class Encoder(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         """Make ``config.layers`` layers, and a final norm for pre-norm."""
         super().__init__()
-        rotate = config.rotary_positions()
+        rotate = rotary_positions(config)
         self.layers = nn.ModuleList(
             EncoderLayer(config, rotate) for _ in range(config.layers)
         )
-        self.norm = config.final_norm()
+        self.norm = final_norm(config)
 
     def forward(
         self,
@@ -227,11 +235,11 @@ class Decoder(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         """Make ``config.layers`` layers, and a final norm for pre-norm."""
         super().__init__()
-        rotate = config.rotary_positions()
+        rotate = rotary_positions(config)
         self.layers = nn.ModuleList(
             DecoderLayer(config, rotate) for _ in range(config.layers)
         )
-        self.norm = config.final_norm()
+        self.norm = final_norm(config)
 
     def forward(
         self,
@@ -266,20 +274,20 @@ class Transformer(nn.Module):
         super().__init__()
         self.config = config
         target_vocabulary = config.target_vocabulary or config.vocabulary
+        one_vocabulary = config.target_vocabulary is None
         self.source_embedding = nn.Embedding(config.vocabulary, config.d_model)
-        self.target_embedding = nn.Embedding(target_vocabulary, config.d_model)
-        self.generator = nn.Linear(config.d_model, target_vocabulary, bias=False)
-        self.source_positions, self.target_positions = (
-            config.absolute_positions(),
-            config.absolute_positions(),
+        self.target_embedding = (
+            self.source_embedding
+            if config.tied and one_vocabulary
+            else nn.Embedding(target_vocabulary, config.d_model)
         )
+        self.generator = nn.Linear(config.d_model, target_vocabulary, bias=False)
+        if config.tied:  # one matrix, read in both directions (section 3.4)
+            self.generator.weight = self.target_embedding.weight
+        self.source_positions = absolute_positions(config)
+        self.target_positions = absolute_positions(config)
         self.encoder, self.decoder = Encoder(config), Decoder(config)
-        self.dropout = Dropout(config.dropout)
-        if config.activation_dropout:
-            for layer in (*self.encoder.layers, *self.decoder.layers):
-                layer.feed_forward.inner = DroppedLinear(
-                    config.d_model, config.d_ff, config.activation_dropout
-                )
+        self.dropout = nn.Dropout(config.dropout)
         for name, parameter in self.named_parameters():
             if "embedding" in name or "generator" in name:
                 nn.init.normal_(parameter, std=config.d_model**-0.5)
@@ -287,10 +295,6 @@ class Transformer(nn.Module):
                 nn.init.xavier_uniform_(parameter)
             elif name.endswith(("inner.bias", "outer.bias")):
                 nn.init.zeros_(parameter)
-        if config.tied:
-            self.generator.weight = self.target_embedding.weight
-            if config.target_vocabulary is None:
-                self.source_embedding = self.target_embedding
 
     def embed(
         self,
@@ -301,9 +305,8 @@ class Transformer(nn.Module):
         """Turn ids into vectors: embedding times √d_model, plus position, then dropout
         (sections 3.4, 3.5, 5.4).
         """
-        return self.dropout(
-            positions(embedding(tokens) * math.sqrt(self.config.d_model))
-        )
+        d_model = self.config.d_model
+        return self.dropout(positions(embedding(tokens) * math.sqrt(d_model)))
 
     def encode(
         self, source: Int[Tensor, "batch source"]
@@ -311,10 +314,9 @@ class Transformer(nn.Module):
         """Read the source: its tokens in context (the decoder's memory), and which of
         them are real.
         """
-        mask = padding_mask(source, self.config.pad)
-        return self.encoder(
-            self.embed(source, self.source_embedding, self.source_positions), mask
-        ), mask
+        mask = padding_mask(source)
+        x = self.embed(source, self.source_embedding, self.source_positions)
+        return self.encoder(x, mask), mask
 
     def read_target(
         self,
@@ -325,9 +327,8 @@ class Transformer(nn.Module):
         """Read the target so far and look at the source: what the generator makes
         logits of.
         """
-        mask = causal_mask(target.shape[1], device=target.device) & padding_mask(
-            target, self.config.pad
-        )
+        causal = causal_mask(target.shape[1], device=target.device)
+        mask = causal & padding_mask(target)
         x = self.embed(target, self.target_embedding, self.target_positions)
         return self.decoder(x, memory, mask, memory_mask)
 
@@ -354,7 +355,7 @@ class Transformer(nn.Module):
         """The logits of every next target token at once, given the true ones before it.
 
         Args:
-            source: token ids, padded with ``config.pad``.
+            source: token ids, padded with 0.
             target: token ids from <bos> on, padded; position i predicts what stands at
                 i + 1.
         """
@@ -387,16 +388,10 @@ class Transformer(nn.Module):
 
     def parameter_counts(self) -> dict[str, int]:
         """Number of trained numbers by kind of layer, a shared matrix counted once."""
-        kinds = {
-            "embedding": 0,
-            "positions": 0,
-            "attention": 0,
-            "feed_forward": 0,
-            "norm": 0,
-        }
+        kinds = ("embedding", "positions", "attention", "feed_forward", "norm")
+        counts = dict.fromkeys(kinds, 0)
         for name, parameter in self.named_parameters():
-            kind = next(
-                (kind for kind in kinds if kind in name), "embedding"
-            )  # the generator is an embedding read backwards
-            kinds[kind] += parameter.numel()
-        return kinds
+            # the generator is an embedding that is read backward
+            kind = next((kind for kind in kinds if kind in name), "embedding")
+            counts[kind] += parameter.numel()
+        return counts

@@ -1,5 +1,6 @@
 """Attention against torch and against its formula (chapters 5 and 6)."""
 
+import copy
 import math
 
 import pytest
@@ -12,9 +13,9 @@ from torch import nn
 from minitfm.attention import (
     SelfAttention,
     attention_weights,
-    masked_softmax,
     scaled_dot_product_attention,
 )
+from minitfm.fast import accelerate
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import (
     MultiHeadAttention,
@@ -66,73 +67,20 @@ def formula(query, key, value, mask=None):
     small,
     small,
     st.floats(0, 1),
-    st.booleans(),
 )
-def test_equation_1(seed, dtype, batch, queries, keys, d_k, d_v, share, fast):
+def test_equation_1(seed, dtype, batch, queries, keys, d_k, d_v, share):
     torch.manual_seed(seed)
     query, key, value = (
         torch.randn(*batch, *size, dtype=dtype)
         for size in ((queries, d_k), (keys, d_k), (keys, d_v))
     )
     mask = torch.rand(*batch, queries, keys) < share
-    ours = scaled_dot_product_attention(query, key, value, mask, fast=fast)
+    ours = scaled_dot_product_attention(query, key, value, mask)
     assert_close(
         {"output": ours}, {"output": formula(query, key, value, mask).to(dtype)}
     )
     assert not ours[~mask.any(-1)].any(), (
         "a query that may attend to nothing gets zeros"
-    )
-
-
-@given(
-    seeds,
-    dtypes,
-    st.lists(small, min_size=1, max_size=2),
-    small,
-    small,
-    small,
-    small,
-    st.floats(0, 1),
-)
-def test_the_fast_path_is_the_formula_gradients_included(
-    seed, dtype, batch, queries, keys, d_k, d_v, share
-):
-    torch.manual_seed(seed)
-    inputs = [
-        torch.randn(*batch, *size, dtype=dtype)
-        for size in ((queries, d_k), (keys, d_k), (keys, d_v))
-    ]
-    mask = torch.rand(*batch[:-1], 1, queries, keys) < share
-    upstream = torch.randn(*batch, queries, d_v, dtype=dtype)
-    results = []
-    for fast in (True, False, None):
-        leaves = [tensor.clone().requires_grad_() for tensor in inputs]
-        output = scaled_dot_product_attention(*leaves, mask, fast=fast)
-        output.backward(upstream)
-        results.append(
-            {"output": output.detach()}
-            | {n: leaf.grad for n, leaf in zip("qkv", leaves)}
-        )
-    assert_close(results[0], results[1])
-    assert_close(results[2], results[1])
-
-
-kinds = st.sampled_from([torch.float64, torch.float32, torch.bfloat16])
-
-
-@given(seeds, kinds, small, small, st.integers(1, 40), st.none() | st.floats(0, 1))
-def test_the_softmax_of_filled_rows_is_the_softmax(
-    seed, dtype, batch, queries, keys, share
-):
-    """Rows that fill a register and rows that do not: the same weights, with and without a mask."""
-    torch.manual_seed(seed)
-    query, key = (
-        torch.randn(batch, queries, 4, dtype=dtype),
-        torch.randn(batch, keys, 4, dtype=dtype),
-    )
-    mask = None if share is None else torch.rand(batch, queries, keys) < share
-    torch.testing.assert_close(
-        masked_softmax(query @ key.mT / 2, mask), attention_weights(query, key, mask)
     )
 
 
@@ -196,7 +144,9 @@ def test_multi_head_attention_equals_torch(
     q, k = inputs["query"], inputs.get("key", inputs["query"])
     hidden = None if mask is None else ~mask.repeat_interleave(heads, 0)
     expected = theirs(q, k, k, attn_mask=hidden, average_attn_weights=False)[1]
-    assert_close({"weights": ours.weights(q, k, mask)}, {"weights": expected})
+    with recorded_weights(ours) as record:
+        ours(q, k, k, mask)
+    assert_close({"weights": record[""]}, {"weights": expected.detach()})
 
 
 @given(seeds, small, small, small, small, small)
@@ -282,7 +232,11 @@ def test_recording_the_weights_does_not_change_the_result():
     with recorded_weights(layer) as record:
         recorded = layer(x, x, x, mask)
     assert torch.equal(recorded, layer(x, x, x, mask))
-    assert torch.equal(record[""], layer.weights(x, x, mask))
+    q, k = (split_heads(part(x), 2) for part in (layer.query, layer.key))
+    assert torch.equal(record[""], attention_weights(q, k, mask))
+    with recorded_weights(layer) as record:
+        layer(x, x, x, mask=mask)
+    assert torch.equal(record[""], attention_weights(q, k, mask)), "also by keyword"
     record.clear()
     layer(x, x, x)
     assert not record, "the recording ends with its block"
@@ -303,6 +257,36 @@ def test_masks_read_as_may_attend():
         "the query of the last position sees every key"
     )
     assert causal_mask(2, 3).tolist() == [[True, True, False], [True, True, True]]
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("length", [3, 33, 300])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.uint8])
+def test_a_mask_that_is_not_boolean_is_refused_at_every_length(length, dtype):
+    x = torch.randn(2, length, 8)
+    mask = torch.ones(2, 1, length, dtype=dtype)
+    layer = MultiHeadAttention(8, 2)
+    for model in (layer, accelerate(copy.deepcopy(layer))):
+        with pytest.raises(ValueError, match="give a boolean mask"):
+            model(x, x, x, mask)
+    for layer in (SelfAttention(8), SelfAttention(8, causal=True)):
+        with pytest.raises(ValueError, match="give a boolean mask"):
+            layer(x, mask)
+    with pytest.raises(ValueError, match="give a boolean mask"):
+        scaled_dot_product_attention(x, x, x, mask)
+
+
+@pytest.mark.usefixtures("no_shape_checks")
+@pytest.mark.parametrize("length", [5, 40])
+def test_a_mask_over_the_keys_alone_is_told_to_unsqueeze(length):
+    x, mask = torch.randn(2, length, 8), torch.ones(2, length, dtype=torch.bool)
+    layer = MultiHeadAttention(8, 2)
+    for model in (layer, accelerate(copy.deepcopy(layer))):
+        with pytest.raises(ValueError, match=r"mask\.unsqueeze\(1\)"):
+            model(x, x, x, mask)
+    with pytest.raises(ValueError, match=r"mask\.unsqueeze\(1\)"):
+        scaled_dot_product_attention(x, x, x, mask)
+    assert layer(x, x, x, mask.unsqueeze(1)).isfinite().all()
 
 
 @pytest.mark.usefixtures("no_shape_checks")

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from minitfm.attention import SelfAttention, scaled_dot_product_attention
+from minitfm.fast import accelerate
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.multihead import MultiHeadAttention
 from minitfm.positional import RotaryPositions
@@ -21,14 +22,10 @@ positions = st.sampled_from(["sinusoidal", "learned", "rotary"])
 
 
 class Plain(nn.Module):
-    """Attention without projections, by the formula or by the fast path."""
-
-    def __init__(self, fast: bool | None) -> None:
-        super().__init__()
-        self.fast = fast
+    """Attention without projections."""
 
     def forward(self, x, mask=None):
-        return scaled_dot_product_attention(x, x, x, mask, fast=self.fast)
+        return scaled_dot_product_attention(x, x, x, mask)
 
 
 class Itself(nn.Module):
@@ -60,15 +57,17 @@ class Stack(nn.Module):
 
 # Each maps (batch, token, d_model) and a mask to (batch, token, d_model).
 UNORDERED = {
-    "formula": lambda: Plain(fast=False),
-    "fast path": lambda: Plain(fast=True),
-    "whichever is faster": lambda: Plain(fast=None),
+    "formula": lambda: Plain(),
     "self-attention": lambda: SelfAttention(D_MODEL, 3),
     "multi-head": lambda: Itself(),
     "multi-head with bias": lambda: Itself(bias=True),
     "wide heads": lambda: Itself(d_k=3, d_v=5),
     "post-norm encoder": lambda: Stack("post"),
     "pre-norm encoder": lambda: Stack("pre"),
+}
+UNORDERED |= {
+    "accelerated multi-head": lambda: accelerate(Itself()),
+    "accelerated pre-norm encoder": lambda: accelerate(Stack("pre")),
 }
 PATHS = UNORDERED | {
     "rotary multi-head": lambda: Itself(rotate=RotaryPositions(D_MODEL // 2))

@@ -11,6 +11,14 @@ from minitfm.exercises.engine.exercise import Exercise, mistake
 from minitfm.layers import FeedForward
 from minitfm.transformer import Transformer, TransformerConfig
 
+# What the stubs make their layers with.
+PARTS = {
+    "FeedForward": FeedForward,
+    "attention_layer": transformer.attention_layer,
+    "residual_layer": transformer.residual_layer,
+    "final_norm": transformer.final_norm,
+}
+
 
 def filled(draw: Draw, module: nn.Module, spread: float = 0.5) -> nn.Module:
     """Give a module weights that tell mistakes apart, in float64 and in evaluation
@@ -77,9 +85,9 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
 ENCODER = """class EncoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.self_attention = config.attention()
+        self.self_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = config.residual(), config.residual()
+        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
 
     def forward(self, x, mask):
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
@@ -95,7 +103,7 @@ encoder_layer = Exercise(
     "        raise NotImplementedError\n",
     reference=transformer.EncoderLayer,
     source=ENCODER,
-    names={"FeedForward": FeedForward},
+    names=PARTS,
     cases=lambda draw: _layers(draw, decoder=False),
     axes=("batch", "source", "d_model"),
     words="number {d_model} of token {source} is {got}, expected {want}",
@@ -198,10 +206,10 @@ encoder_layer = Exercise(
 DECODER_LAYER = """class DecoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.self_attention = config.attention()
-        self.cross_attention = config.attention()
+        self.self_attention = attention_layer(config)
+        self.cross_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = config.residual(), config.residual(), config.residual()
+        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
 
     def forward(self, x, memory, mask, memory_mask):
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
@@ -223,7 +231,7 @@ decoder_layer = Exercise(
     "        raise NotImplementedError\n",
     reference=transformer.DecoderLayer,
     source=DECODER_LAYER,
-    names={"FeedForward": FeedForward},
+    names=PARTS,
     cases=lambda draw: _layers(draw, decoder=True),
     axes=("batch", "target", "d_model"),
     words="number {d_model} of token {target} is {got}, expected {want}",
@@ -339,7 +347,7 @@ DECODER = """class Decoder(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
-        self.norm = config.final_norm()
+        self.norm = final_norm(config)
 
     def forward(self, x, memory, mask, memory_mask):
         for layer in self.layers:
@@ -355,7 +363,7 @@ decoder = Exercise(
     "        raise NotImplementedError\n",
     reference=transformer.Decoder,
     source=DECODER,
-    names={"DecoderLayer": transformer.DecoderLayer},
+    names={"DecoderLayer": transformer.DecoderLayer, **PARTS},
     cases=lambda draw: _layers(draw, decoder=True, layers=3),
     axes=("batch", "target", "d_model"),
     words="number {d_model} of token {target} is {got}, expected {want}",
@@ -449,12 +457,12 @@ decoder = Exercise(
 
 
 def _decodings(draw: Draw) -> list[Case]:
-    def case(note: str, pad: int = 0, left: bool = False, grad: bool = False) -> Case:
+    def case(note: str, left: bool = False, grad: bool = False) -> Case:
         sizes = draw.sizes("batch target source heads")
         sizes["d_model"], sizes["target"] = 2 * sizes["heads"], sizes["target"] + 1
-        shape = config(sizes, tied=False, pad=pad, positions="learned", max_length=20)
+        shape = config(sizes, tied=False, positions="learned", max_length=20)
         model = filled(draw, Transformer(shape))
-        target = draw.tokens(sizes["batch"], sizes["target"], 11, pad)
+        target = draw.tokens(sizes["batch"], sizes["target"], 11)
         memory, mask = (
             draw.normal(sizes["batch"], sizes["source"], sizes["d_model"]),
             draw.mask(sizes["batch"], 1, sizes["source"]),
@@ -470,20 +478,19 @@ def _decodings(draw: Draw) -> list[Case]:
     return [
         case("with padding at the end"),
         case("with padding in front", left=True),
-        case("with pad = 3", pad=3, left=True),
         case("gradients", grad=True),
     ]
 
 
 DECODE = """def decode(model, target, memory, memory_mask):
-    mask = causal_mask(target.shape[1]) & padding_mask(target, model.config.pad)
+    mask = causal_mask(target.shape[1]) & padding_mask(target)
     x = model.embed(target, model.target_embedding, model.target_positions)
     return model.generator(model.decoder(x, memory, mask, memory_mask))"""
 
 decode = Exercise(
     name="decode",
     statement="Write `decode(model, target, memory, memory_mask)`: the logits of the token after each target token."
-    " A target token may see neither the future nor the padding (`model.config.pad`). Use "
+    " A target token may see neither the future nor the padding, token 0. Use "
     "`model.embed(tokens, embedding, positions)`, `model.target_embedding`, `model.target_positions`, "
     "`model.decoder(x, memory, mask, memory_mask)`, `model.generator`, and `causal_mask` and "
     "`padding_mask`.",
@@ -518,18 +525,13 @@ decode = Exercise(
         mistake(
             "no padding mask",
             """Your target tokens attend to padding. Where the padding comes last the causal mask hides it from
-            every real token, but here it also comes first: `… & padding_mask(target, model.config.pad)`.""",
-            (" & padding_mask(target, model.config.pad)", "[None]"),
+            every real token, but here it also comes first: `… & padding_mask(target)`.""",
+            (" & padding_mask(target)", "[None]"),
         ),
         mistake(
             "either mask suffices",
             """You join the masks with "or", so what one forbids the other allows. Both must hold: `&`.""",
             ("]) & padding", "]) | padding"),
-        ),
-        mistake(
-            "pad ignored",
-            """You take 0 for the padding; this model's is `model.config.pad`.""",
-            ("padding_mask(target, model.config.pad)", "padding_mask(target)"),
         ),
         mistake(
             "embedding without scale and positions",

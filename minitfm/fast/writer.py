@@ -11,8 +11,9 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
+from minitfm.fast.attention import side_by_side
 from minitfm.fast.linear import PackedLinear, packed, packs
-from minitfm.multihead import MultiHeadAttention, merge_heads, side_by_side
+from minitfm.multihead import MultiHeadAttention, merge_heads
 from minitfm.transformer import DecoderLayer, Transformer
 
 Keys = Float[Tensor, "sentence heads key d_k"]

@@ -878,9 +878,9 @@ RIGHT["teacher_forcing_loss"] = [
 ENCODER_LAYER = """class EncoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.self_attention = config.attention()
+        self.self_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = config.residual(), config.residual()
+        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
 
     def forward(self, x, mask):
 """
@@ -913,10 +913,10 @@ RIGHT["encoder_layer"] = [
 DECODER_LAYER = """class DecoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
-        self.self_attention = config.attention()
-        self.cross_attention = config.attention()
+        self.self_attention = attention_layer(config)
+        self.cross_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = config.residual(), config.residual(), config.residual()
+        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
 
     def forward(self, x, memory, mask, memory_mask):
 """
@@ -957,7 +957,7 @@ DECODER = """class Decoder(nn.Module):
     def __init__(self, config):
         super().__init__()
         self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
-        self.norm = config.final_norm()
+        self.norm = final_norm(config)
 
     def forward(self, x, memory, mask, memory_mask):
 """
@@ -984,16 +984,16 @@ RIGHT["decoder"] = [
 RIGHT["decode"] = [
     """def f(model, target, memory, memory_mask):
     token = target.shape[1]
-    mask = torch.ones(token, token).tril().bool() & (target != model.config.pad)[:, None, :]
+    mask = torch.ones(token, token).tril().bool() & (target != 0)[:, None, :]
     x = model.embed(target, model.target_embedding, model.target_positions)
     return model.generator(model.decoder(x, memory, mask, memory_mask))""",
     """def f(m, t, mem, mem_mask):
     x = m.target_positions(m.target_embedding(t) * math.sqrt(m.config.d_model))
-    mask = padding_mask(t, pad=m.config.pad) * causal_mask(t.size(1))
+    mask = padding_mask(t) * causal_mask(t.size(1))
     return m.decoder(x, mem, mask, mem_mask) @ m.generator.weight.T""",
     """def f(model, target, memory, memory_mask):
     n = target.shape[1]
-    mask = torch.stack([(row != model.config.pad).expand(n, n) & causal_mask(n) for row in target])
+    mask = torch.stack([(row != 0).expand(n, n) & causal_mask(n) for row in target])
     x = model.embed(target, model.target_embedding, model.target_positions)
     for layer in model.decoder.layers:
         x = layer(x, memory, mask, memory_mask)
@@ -1001,7 +1001,7 @@ RIGHT["decode"] = [
     """def f(model, target, memory, memory_mask):
     return model.decode(target, memory, memory_mask)""",
     """def f(model, target, memory, memory_mask):
-    mask = padding_mask(target, model.config.pad).repeat(1, target.shape[1], 1)
+    mask = padding_mask(target).repeat(1, target.shape[1], 1)
     mask &= causal_mask(target.shape[1])
     x = model.embed(tokens=target, embedding=model.target_embedding, positions=model.target_positions)
     return model.generator(model.decoder(x, memory, mask, memory_mask))""",

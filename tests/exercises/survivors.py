@@ -105,9 +105,6 @@ EQUIVALENT: dict[str, dict[str, str]] = {
     },
     "decode": {
         "1 -> -1": NEGATIVE,
-        "padding_mask(target, model.config.pad) -> padding_mask(model.config.pad, target)": (
-            "pad != tokens is tokens != pad, and the result is a tensor either way"
-        ),
     },
     "greedy": {
         "source -> state (#2)": "this model's state has one row a sentence, so its length is the source's",
