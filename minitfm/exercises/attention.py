@@ -10,7 +10,6 @@ from minitfm import attention
 from minitfm.exercises.engine.answer import Chapter
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise, mistake
-from minitfm.exercises.engine.source import live
 
 
 def lookups(draw: Draw, values: bool = True) -> list[Case]:
@@ -163,6 +162,14 @@ MISTAKES = (
     ),
 )
 
+WEIGHTS = """def attention_weights(query, key, mask=None):
+    d_k = query.shape[-1]
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
+    if mask is None:
+        return scores.softmax(-1)
+    weights = scores.where(mask, -math.inf).softmax(-1)
+    return weights.where(mask, 0.0)"""
+
 attention_weights = Exercise(
     name="attention_weights",
     statement="Write `attention_weights(query, key, mask=None)`: the weights softmax(QKᵀ/√d_k) of eq. 1, as a "
@@ -173,8 +180,7 @@ attention_weights = Exercise(
     raise NotImplementedError
 ''',
     reference=attention.attention_weights,
-    source=live(attention.attention_weights),
-    names=vars(attention),
+    source=WEIGHTS,
     cases=lambda draw: lookups(draw, values=False),
     axes=("batch", "query", "key"),
     words="query {query} gives key {key} the weight {got}, expected {want}",
