@@ -10,7 +10,7 @@ SITE     := _build/html
 JOBS     ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book test lint lab notebooks constraints serve clean
+.PHONY: help book test slow lint lab notebooks constraints serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -29,8 +29,11 @@ book: $(STAMP)  ## build the website into _build/html
 serve: book  ## build the website and serve it on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(SITE)
 
-test: $(STAMP)  ## run every test: unit, parity, property, notebook, site
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup
+test: $(STAMP)  ## run the tests: unit, parity, property, notebook, site
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m "not slow"
+
+slow: $(STAMP)  ## run the tests that take minutes each, which `make test` leaves out
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow
 
 lint: $(STAMP)  ## ruff, import-linter, mypy
 	$(BIN)/ruff check .

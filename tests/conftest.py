@@ -1,7 +1,9 @@
 """Every test runs with the package's shape annotations checked on every call."""
 
+import hashlib
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jaxtyping
 from jaxtyping import install_import_hook
@@ -37,3 +39,54 @@ def no_shape_checks() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+ROOT = Path(__file__).resolve().parents[1]
+PASSED = pytest.StashKey[bool]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> object:
+    """Remember whether a test's own call passed, for fixtures that end after it."""
+    report = yield
+    if report.when == "call":
+        item.stash[PASSED] = report.passed
+    return report
+
+
+def fingerprint(notebook: Path) -> str:
+    """What a notebook's run depends on: its text, the package, the sanitizer, the
+    versions that are installed, and how it is tested.
+    """
+    names = ("constraints.txt", "pyproject.toml", "tests/sanitize.cfg")
+    files = [
+        notebook,
+        *(ROOT / name for name in names),
+        ROOT / "tests/test_notebooks.py",
+    ]
+    files += sorted(
+        path
+        for path in (ROOT / "minitfm").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    )
+    digest = hashlib.sha256(torch.__version__.encode())
+    for path in files:
+        digest.update(path.relative_to(ROOT).as_posix().encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+@pytest.fixture
+def changed_since_it_passed(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Skip a notebook that passed this test here with everything as it is now.
+
+    CI, and whoever sets CI, runs all of them.
+    """
+    notebook = request.node.callspec.params["path"]
+    key = f"minitfm/{request.node.originalname}/{notebook.stem}"
+    now, cache = fingerprint(notebook), getattr(request.config, "cache", None)
+    if cache and not os.environ.get("CI") and cache.get(key, "") == now:
+        pytest.skip("nothing changed since it last passed here; CI=1 runs it anyway")
+    yield
+    if cache and request.node.stash.get(PASSED, False):
+        cache.set(key, now)

@@ -162,6 +162,7 @@ def test_the_wheel_holds_the_whole_package(installed):
 
 @each_notebook
 @pytest.mark.timeout(900)
+@pytest.mark.usefixtures("changed_since_it_passed")
 def test_a_notebook_runs_in_an_empty_folder_and_its_outputs_hold(
     path, installed, tmp_path
 ):
@@ -325,6 +326,7 @@ def test_exercises_stand_in_the_notebook_as_in_the_catalogue_and_blank(path):
 
 
 @each_notebook
+@pytest.mark.usefixtures("changed_since_it_passed")
 def test_the_solutions_pass_in_the_notebook_and_what_follows_them_runs(path, tmp_path):
     """Run the cells that exercises need, and the exercises with their solutions, training for two steps."""
     notebook = read(path)
