@@ -3,13 +3,16 @@
 Every position has to name the symbols one and three places before it, in this order,
 with one layer of attention and a linear readout. The runs that the chapter shows::
 
-    python -m minitfm.results.heads --heads 1 2 4 8
-    python -m minitfm.results.heads --heads 1 --width 8 128
+    python -m minitfm.results.heads --heads 2 4 8 --steps 1000
+    python -m minitfm.results.heads --heads 1 --width 8 32 128
+    python -m minitfm.results.heads --heads 1 --feed-forward 64 --steps 2000
+    python -m minitfm.results.heads --heads 2 --width 8 --steps 1000
+    python -m minitfm.results.heads --heads 2 --width 8 32 --summed
+    python -m minitfm.results.heads --heads 2 --places --steps 1000
+    python -m minitfm.results.heads --heads 1 --places --steps 8000
     python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2
-    python -m minitfm.results.heads --heads 1 --feed-forward 64
-    python -m minitfm.results.heads --heads 1 2 --places --steps 8000
 
-One thread is enough (OMP_NUM_THREADS=1), and an hour for all of them. Run it from a
+One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
 checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
 """
 
@@ -23,13 +26,39 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
-from minitfm.multihead import MultiHeadAttention
+from minitfm.attention import scaled_dot_product_attention
+from minitfm.multihead import MultiHeadAttention, merge_heads, split_heads
 from minitfm.results import append_row
 from minitfm.study.fit import History, fit
 
 TABLE = Path(__file__).with_suffix(".csv")
 SYMBOLS, LENGTH = 10, 12
 BACK = (1, 3)  # how far before it the two symbols stand that a position must name
+
+
+class SummedHeads(MultiHeadAttention):
+    """Multi-head attention that adds the heads' results up where the paper lays them
+    side by side: every head has the same block of W^O.
+    """
+
+    def __init__(self, d_model: int, heads: int, d_k: int, d_v: int) -> None:
+        """Make the four projections, W^O for a single head's width."""
+        super().__init__(d_model, heads, d_k, d_v)
+        self.output = nn.Linear(d_v, d_model, bias=False)
+
+    def forward(
+        self,
+        query: Float[Tensor, "batch query d_model"],
+        key: Float[Tensor, "batch key d_model"],
+        value: Float[Tensor, "batch key d_model"],
+        mask: Bool[Tensor, "*#batch #query key"] | None = None,
+    ) -> Float[Tensor, "batch query d_model"]:
+        """Attend in every head and add up."""
+        q = split_heads(self.query(query), self.heads)
+        k = split_heads(self.key(key), self.heads)
+        v = split_heads(self.value(value), self.heads)
+        found = scaled_dot_product_attention(q, k, v, mask)
+        return self.output(merge_heads(found.sum(1, keepdim=True)))
 
 
 class Namer(nn.Module):
@@ -42,6 +71,7 @@ class Namer(nn.Module):
         *,
         feed_forward: int = 0,
         places: bool = False,
+        summed: bool = False,
     ) -> None:
         """Make the two layers.
 
@@ -53,11 +83,13 @@ class Namer(nn.Module):
                 none unless said.
             places: let the values carry the place labels, too, as self-attention has
                 it; queries and keys carry them in any case.
+            summed: add the heads' results up, as ``SummedHeads`` does.
         """
         super().__init__()
         d_model, d_head = SYMBOLS + LENGTH, width // heads
         self.places = places
-        self.attention = MultiHeadAttention(d_model, heads, d_head, d_head)
+        layer = SummedHeads if summed else MultiHeadAttention
+        self.attention = layer(d_model, heads, d_head, d_head)
         self.between: nn.Module = nn.Identity()
         if feed_forward:
             self.between = nn.Sequential(
@@ -171,6 +203,9 @@ def main() -> None:
     parser.add_argument(
         "--places", action="store_true", help="the values carry the places, too"
     )
+    parser.add_argument(
+        "--summed", action="store_true", help="heads added up, not concatenated"
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
@@ -184,6 +219,7 @@ def main() -> None:
             width,
             feed_forward=options.feed_forward,
             places=options.places,
+            summed=options.summed,
         )
         history = train(model, seed, options.steps, rate)
         curve = [(step, both) for step, _, both in history.evaluations]
@@ -196,6 +232,7 @@ def main() -> None:
             "width": width,
             "feed_forward": options.feed_forward,
             "places": options.places,
+            "summed": options.summed,
             "steps": options.steps,
             "rate": rate,
             "parameters": sum(p.numel() for p in model.parameters()),
