@@ -5,11 +5,11 @@ with one layer of attention and a linear readout. The runs that the chapter show
 
     python -m minitfm.results.heads --heads 2 4 8 --steps 1000
     python -m minitfm.results.heads --heads 1 --width 8 32 128
-    python -m minitfm.results.heads --heads 1 --feed-forward 64 --steps 2000
-    python -m minitfm.results.heads --heads 2 --width 8 --steps 1000
-    python -m minitfm.results.heads --heads 2 --width 8 32 --summed
+    python -m minitfm.results.heads --heads 1 --feed-forward 64 --steps 1000
     python -m minitfm.results.heads --heads 2 --places --steps 1000
     python -m minitfm.results.heads --heads 1 --places --steps 8000
+    python -m minitfm.results.heads --heads 2 --width 8 --steps 1000
+    python -m minitfm.results.heads --heads 2 --width 8 32 --summed --steps 2000
     python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2
 
 One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
