@@ -5,7 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from minitfm.study import plots
+from minitfm import multihead
+from minitfm.study import figure2, plots
 from minitfm.study.drawings import Drawing, architecture
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -97,3 +98,27 @@ def test_the_architecture_leads_to_classes_that_there_are():
             r"\.\./book/api\.html#(minitfm\.\w+)\.(\w+)", link
         ).groups()
         assert hasattr(importlib.import_module(module), name)
+
+
+def test_multi_head_attention_links_to_what_its_boxes_stand_for():
+    drawing = figure2.multi_head(api="api.html", attention="chapter.html")
+    links = re.findall(r'href="([^"]+)"', drawing.svg())
+    names = {link.partition("#minitfm.multihead.")[2] for link in links}
+    assert names == {"", "MultiHeadAttention", "split_heads", "merge_heads"}
+    for name in names - {""}:
+        assert hasattr(multihead, name)
+    assert "chapter.html" in links
+    assert ".query" in drawing.svg()
+
+
+def test_letters_stand_where_they_are_put_each_token_in_its_tint():
+    drawing = figure2.letters(
+        [("whole", [[["A1", "A2"], ["B1", "B2"]]]), ("cut", [[["A1"]], [["B1"]]])],
+        "two tokens",
+    )
+    root = ElementTree.fromstring(drawing.svg())
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert words[:5] == ["whole", "A1", "A2", "B1", "B2"]
+    assert words[5:] == ["cut", "head 1", "A1", "head 2", "B1"]
+    tints = [rect.get("fill") for rect in root.iter(f"{SVG}rect")]
+    assert tints[0] == tints[1] == tints[4] != tints[2] == tints[3] == tints[5]
