@@ -28,9 +28,10 @@ def sinusoids(
             f"d_model={d_model} is odd, but sines and cosines come in pairs; choose"
             f" {d_model + 1}"
         )
-    exact = {"dtype": torch.float64, "device": "cpu"}  # some GPUs have no float64
-    position = torch.arange(length, **exact).unsqueeze(1)
-    frequency = base ** (-torch.arange(0, d_model, 2, **exact) / d_model)
+    exact = torch.float64
+    position = torch.arange(length, dtype=exact, device="cpu").unsqueeze(1)
+    pair = torch.arange(0, d_model, 2, dtype=exact, device="cpu")
+    frequency = base ** (-pair / d_model)
     angle = position * frequency
     return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
 
