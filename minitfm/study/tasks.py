@@ -162,6 +162,63 @@ def date_lines(
     return [("; ".join(english), "；".join(japanese)) for english, japanese in lines]
 
 
+_MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
+_WEEKDAY = "Mon|Tue|Wed|Thu|Fri|Sat|Sun"
+
+
+def date_alignment(english: str, japanese: str) -> list[range]:
+    """For each character of a Japanese date, where in the English it comes from.
+
+    A digit of the year comes from the same digit, the digits of month and day from the
+    whole month and day, and the first character of a weekday from the weekday's name.
+    Nothing in the English stands for 年, 月, 日 and 曜: an empty range. Lines of
+    several dates, as in `date_lines`, are aligned date by date.
+
+    Raises:
+        ValueError: if a text is no date of `dates`, or the lines differ in length.
+    """
+    aligned, start = [], 0
+    sources, targets = english.split("; "), japanese.split("；")
+    for number, (source, target) in enumerate(zip(sources, targets, strict=True)):
+        if number:
+            aligned.append(range(0))  # the ； between two dates
+        parts = _parts_of_date(source)
+        found = re.fullmatch(r"(\d+)年(\d+)月(\d+)日(?:(.)曜日)?", target)
+        if not found:
+            raise ValueError(f"{target!r} is no Japanese date such as 2025年3月4日")
+        of_group = {}
+        for group, name in enumerate(("year", "month", "day", "weekday"), 1):
+            of_group |= dict.fromkeys(range(*found.span(group)), name)
+        for i in range(len(target)):
+            if i not in of_group:
+                aligned.append(range(0))
+                continue
+            first, end = parts[of_group[i]]
+            if of_group[i] == "year":
+                first, end = first + i, first + i + 1
+            aligned.append(range(start + first, start + end))
+        start += len(source) + 2
+    return aligned
+
+
+def _parts_of_date(text: str) -> dict[str, tuple[int, int]]:
+    """Where year, month, day and perhaps weekday stand in an English date."""
+    in_words = rf"(?P<weekday>(?:{_WEEKDAY})[a-z]*)?.*?(?:"
+    in_words += r"(?P<y>\d{4})\D(?P<m>\d+)\D(?P<d>\d+)"
+    in_words += rf"|(?P<month>(?:{_MONTH})[a-z]*)\D+(?P<day>\d+)\D+(?P<year>\d{{4}})"
+    in_words += rf"|(?P<d2>\d+)\D(?P<m2>(?:{_MONTH})[a-z]*)\D+(?P<y2>\d{{4}})).*"
+    found = re.fullmatch(in_words, text)
+    if not found:
+        raise ValueError(f"{text!r} is no English date such as 4 March 2025")
+    names = {"y": "year", "m": "month", "d": "day", "d2": "day", "m2": "month"}
+    names["y2"] = "year"
+    return {
+        names.get(name, name): found.span(name)
+        for name, group in found.groupdict().items()
+        if group is not None
+    }
+
+
 def pronunciations(
     held_out: bool = False, stress: bool = False
 ) -> dict[str, list[tuple[str, ...]]]:

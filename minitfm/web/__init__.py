@@ -1,9 +1,9 @@
 """The live pages: a Transformer that runs in the reader's browser, and views of its
-attention and of many figures.
+attention, of many figures and of a soft dictionary.
 
-``AttentionView``, ``LiveTransformer`` and ``Frames`` are widgets for the notebook.
-Their modules in ``static`` need no kernel, so the site (through ``minitfm.web.sphinx``)
-shows the same.
+``AttentionView``, ``LiveTransformer``, ``Frames`` and ``SoftLookup`` are widgets for
+the notebook. Their modules in ``static`` need no kernel, so the site (through
+``minitfm.web.sphinx``) shows the same.
 """
 
 from importlib import import_module
@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from minitfm.web.frames import Frames
+    from minitfm.web.lookup import SoftLookup
     from minitfm.web.widgets import Attention, AttentionView, LiveTransformer
 
-__all__ = ["Attention", "AttentionView", "Frames", "LiveTransformer"]
+__all__ = ["Attention", "AttentionView", "Frames", "LiveTransformer", "SoftLookup"]
+_MODULES = {"Frames": "frames", "SoftLookup": "lookup"}
 
 
 def __getattr__(name: str) -> Any:
@@ -23,6 +25,6 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(
-        import_module(f"minitfm.web.{'frames' if name == 'Frames' else 'widgets'}"),
+        import_module(f"minitfm.web.{_MODULES.get(name, 'widgets')}"),
         name,
     )

@@ -14,6 +14,7 @@ ELEMENTS = {
     "minitfm-attention": "attention-view.js",
     "minitfm-live": "live.js",
     "minitfm-frames": "frames.js",
+    "minitfm-lookup": "lookup.js",
 }
 DATE_MODEL = "dates.safetensors"
 DATE_PROMPT = "A date in English"

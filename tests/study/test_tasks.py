@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from minitfm.study import tasks
 from minitfm.study.tasks import (
     country_names,
+    date_alignment,
     date_lines,
     date_pair,
     dates,
@@ -243,6 +244,43 @@ def test_a_line_of_dates_is_so_many_dates_each_in_its_place(
         pair for line in lines for pair in zip(line[0].split("; "), line[1].split("；"))
     ]
     assert flat == dates(count * each, seed, held_out)
+
+
+@given(seeds, st.integers(1, 3), st.booleans())
+def test_each_part_of_a_date_comes_from_what_means_the_same(
+    seed: int, each: int, held_out: bool
+) -> None:
+    for english, japanese in date_lines(3, each, seed, held_out):
+        aligned = date_alignment(english, japanese)
+        assert len(aligned) == len(japanese)
+        place = 0
+        for target in japanese.split("；"):
+            here = dict(zip(range(len(target)), aligned[place:]))
+            read = {i: english[span.start : span.stop] for i, span in here.items()}
+            year, month, day = (
+                target.index("年"),
+                target.index("月"),
+                target.index("日"),
+            )
+            assert "".join(read[i] for i in range(year)) == target[:year]
+            for i in range(year + 1, month):
+                name = read[i]
+                number = int(name) if name.isdigit() else MONTHS[name[:3]]
+                assert number == int(target[year + 1 : month])
+            for i in range(month + 1, day):
+                assert int(read[i]) == int(target[month + 1 : day])
+            if "曜" in target:
+                assert WEEKDAYS[read[day + 1][:3]] == target[day + 1]
+            silent = {year, month, day} | set(range(day + 2, len(target)))
+            assert all(not read[i] for i in silent)
+            place += len(target) + 1
+
+
+def test_only_dates_are_aligned() -> None:
+    with pytest.raises(ValueError, match="no English date"):
+        date_alignment("the ides of March", "2025年3月15日")
+    with pytest.raises(ValueError, match="no Japanese date"):
+        date_alignment("15 March 2025", "3月15日")
 
 
 # Names
