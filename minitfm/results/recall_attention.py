@@ -3,8 +3,9 @@ parameters: the steps that each needs, one row a network, setting, length and se
 
 The runs that chapter 5 shows::
 
-    python -m minitfm.results.recall_attention --lengths 10 20 40 80 160 320
-    python -m minitfm.results.recall_attention --networks "LSTM, labels" --lengths 80
+    python -m minitfm.results.recall_attention --lengths 10 20 40 80
+    python -m minitfm.results.recall_attention --lengths 160 --biases 5
+    python -m minitfm.results.recall_attention --lengths 160 320 --networks attention
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.
@@ -162,6 +163,7 @@ def main() -> None:
     )
     parser.add_argument("--lengths", type=int, nargs="+", default=[10])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--biases", type=int, nargs="+", help="of the LSTM, only these")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
@@ -169,6 +171,8 @@ def main() -> None:
     for length in options.lengths:
         for network in options.networks:
             for bias, rate in SETTINGS[network]:
+                if options.biases and bias not in options.biases:
+                    continue
                 for seed in options.seeds:
                     torch.manual_seed(seed)
                     model = make(network, bias)
