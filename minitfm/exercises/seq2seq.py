@@ -1,9 +1,6 @@
-"""Exercises of chapter 3: what the decoder reads, the vector, the loss without padding,
-writing, and the encoder.
-"""
+"""Exercises of chapter 9: the loss of teacher forcing, and greedy decoding."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -11,46 +8,19 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitfm import seq2seq
-from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.chapter import Chapter, load, save
 from minitfm.exercises.engine.draw import Case, Draw
-from minitfm.exercises.engine.exercise import Exercise, mistake
-from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.exercise import Exercise
+from minitfm.exercises.engine.inside import Inside
+from minitfm.exercises.engine.models import filled, labelled, unevenly_labelled
 from minitfm.exercises.engine.plug import plugged
-from minitfm.exercises.engine.several import Several
-from minitfm.exercises.stack import filled
-from minitfm.exercises.writing import greedy, teacher_forcing_loss
 from minitfm.rnn import RNN
 from minitfm.seq2seq import Seq2Seq
 
-__all__ = [
-    "exact_rows",
-    "greedy",
-    "last_state",
-    "masked_loss",
-    "plugged",
-    "progress",
-    "shift",
-    "source_vector",
-    "teacher_forcing_loss",
-    "unroll",
-]
+__all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-
-def _targets(draw: Draw) -> list[Case]:
-    def case(note: str, **same: int) -> Case:
-        sizes = {**draw.sizes("batch token"), **same}
-        target = draw.tokens(sizes["batch"], sizes["token"] + 1, 14)
-        target = torch.where(target > 0, target + 2, target)
-        length = (target > 0).sum(1)
-        target[torch.arange(len(target)), length - 1] = 2
-        target[:, 0] = 1
-        return Case((target,), note=note, sizes=sizes)
-
-    return [
-        case("with padding"),
-        case("with padding"),
-        case("with one sentence", batch=1),
-    ]
+chapter = Chapter("seq2seq", asks="shift masked_loss unroll source_vector")
+progress = chapter.progress
 
 
 def shift_reference(target: Tensor) -> tuple[Tensor, Tensor]:
@@ -60,131 +30,52 @@ def shift_reference(target: Tensor) -> tuple[Tensor, Tensor]:
     return target[:, :-1], target[:, 1:]
 
 
-SHIFT = """def shift(target):
-    read = target[:, :-1]
-    predict = target[:, 1:]
-    return read, predict"""
+def _target(draw: Draw, batch: int, token: int) -> tuple[Tensor]:
+    """Rows <bos> … <eos>, then padding."""
+    target = draw.tokens(batch, token + 1, 14)
+    target = torch.where(target > 0, target + 2, target)
+    length = (target > 0).sum(1)
+    target[torch.arange(batch), length - 1] = 2
+    target[:, 0] = 1
+    return (target,)
 
-shift = Several(
-    name="shift",
-    statement="Write `shift(target)`: from rows of token ids `<bos> … <eos>`, then padding, make the two that teacher "
-    "forcing needs: what the decoder reads, and what it must predict. At each position it has read everything up to "
-    "there and must predict the token that comes next.",
+
+shift = Exercise(
+    chapter,
+    "shift",
+    difficulty=1,
+    minutes=4,
     stub='''def shift(target):
     """target (batch, token), whole numbers -> read, predict, each (batch, token - 1)"""
     raise NotImplementedError
 ''',
-    reference=shift_reference,
-    source=SHIFT,
-    cases=_targets,
-    results=(("read", ("batch", "token")), ("predict", ("batch", "token"))),
-    words="token {token} is {got}, expected {want}",
-    hints=(
-        "Write `<bos> 4 月 <eos>` on paper. After `<bos>` alone, which token is due? And after `<bos> 4`?",
-        "Nothing comes after the last token, so it is never read; nothing asks for the first one.",
-        "`target[:, :-1]` is all but the last column, `target[:, 1:]` all but the first.",
-    ),
-    mistakes=(
-        mistake(
-            "target not shifted",
-            """Your target is not shifted: at every position the decoder must predict the token that it has just read.
-            It would learn to copy. What is predicted is one ahead: `target[:, 1:]`.""",
-            ("predict = target[:, 1:]", "predict = target[:, :-1]"),
-        ),
-        mistake(
-            "not shifted, and <bos> missing",
-            """You give `target[:, 1:]` twice: the decoder reads the very token that it must predict, and never the
-            start symbol. It reads `target[:, :-1]`.""",
-            ("read = target[:, :-1]", "read = target[:, 1:]"),
-        ),
-        mistake(
-            "shifted the wrong way",
-            """Your shift goes backwards: the decoder reads a token and must predict the one **before** it. The first
-            token read is <bos>, the last one predicted <eos>: exchange the two.""",
-            ("return read, predict", "return predict, read"),
-        ),
-        mistake(
-            "nothing cut off",
-            """You return the whole target twice. The decoder would predict what it has just read; cut the last column
-            off what it reads, and the first off what it must predict.""",
-            ("target[:, :-1]", "target"),
-            ("target[:, 1:]", "target"),
-        ),
-        mistake(
-            "last token read",
-            """What is read still has its last column. After it nothing is left to predict, so it is never read:
-            `target[:, :-1]`.""",
-            ("read = target[:, :-1]", "read = target"),
-        ),
-        mistake(
-            "<bos> predicted",
-            """What is to be predicted still begins with <bos>. Nobody asks for the start symbol: it is given. The
-            first token to predict is the one after it, `target[:, 1:]`.""",
-            ("predict = target[:, 1:]", "predict = target"),
-        ),
-        mistake(
-            "rolled round",
-            """You roll the rows: the first token, <bos>, comes out at the end as a token to be predicted. Cut it off;
-            what is read loses its last column likewise.""",
-            ("target[:, :-1]", "target"),
-            ("target[:, 1:]", "target.roll(-1, 1)"),
-        ),
-        mistake(
-            "<eos> lost",
-            """You cut the last column off what is to be predicted, too: in the longest rows that is <eos>, and the
-            decoder never learns to stop there. Keep `target[:, 1:]` whole; <bos> belongs to what is read.""",
-            ("read = target[:, :-1]", "read = target[:, :-2]"),
-            ("predict = target[:, 1:]", "predict = target[:, 1:-1]"),
-        ),
-        mistake(
-            "<bos> not read",
-            """What is read begins after <bos>. But the decoder starts with the start symbol, and with nothing else to
-            go by than the source: begin with column 0.""",
-            ("read = target[:, :-1]", "read = target[:, 1:-1]"),
-            ("predict = target[:, 1:]", "predict = target[:, 2:]"),
-        ),
-        mistake(
-            "two ahead",
-            """You ask for the token after the next. Between `target[:, :-1]` and `target[:, 1:]` there is one step, and
-            one is what the decoder writes.""",
-            ("read = target[:, :-1]", "read = target[:, :-2]"),
-            ("predict = target[:, 1:]", "predict = target[:, 2:]"),
-        ),
-        mistake(
-            "shifted along the batch",
-            """You shift along the batch: sentence 0 is read and sentence 1 is to be predicted. Tokens stand along axis
-            1: `target[:, :-1]` and `target[:, 1:]`.""",
-            ("target[:, :-1]", "target[:-1]"),
-            ("target[:, 1:]", "target[1:]"),
-        ),
-    ),
-    difficulty=1,
-    minutes=4,
+    solution="""def shift(target):
+    read = target[:, :-1]
+    predict = target[:, 1:]
+    return read, predict""",
+    package=shift_reference,
+    inputs=_target,
+    results=[("read", "batch token"), ("predict", "batch token")],
+    mistakes="""
+target not shifted: predict = target[:, 1:] => predict = target[:, :-1]
+not shifted, and <bos> missing: read = target[:, :-1] => read = target[:, 1:]
+shifted the wrong way: return read, predict => return predict, read
+nothing cut off: target[:, :-1] => target
++ target[:, 1:] => target
+last token read: read = target[:, :-1] => read = target
+<bos> predicted: predict = target[:, 1:] => predict = target
+rolled round: target[:, :-1] => target
++ target[:, 1:] => target.roll(-1, 1)
+<eos> lost: read = target[:, :-1] => read = target[:, :-2]
++ predict = target[:, 1:] => predict = target[:, 1:-1]
+<bos> not read: read = target[:, :-1] => read = target[:, 1:-1]
++ predict = target[:, 1:] => predict = target[:, 2:]
+two ahead: read = target[:, :-1] => read = target[:, :-2]
++ predict = target[:, 1:] => predict = target[:, 2:]
+shifted along the batch: target[:, :-1] => target[:-1]
++ target[:, 1:] => target[1:]
+""",
 )
-
-
-def _outputs(draw: Draw) -> list[Case]:
-    def case(note: str, full: bool, grad: bool = False, **same: int) -> Case:
-        sizes = {**draw.sizes("batch token d_hidden"), **same}
-        batch, token, d_hidden = sizes.values()
-        tokens = draw.tokens(batch, token)
-        if not full:
-            tokens = torch.cat([tokens, torch.zeros(batch, 2, dtype=torch.long)], dim=1)
-            sizes["token"] += 2
-        return Case(
-            (draw.normal(batch, sizes["token"], d_hidden), tokens != 0),
-            (),
-            note,
-            sizes,
-            grad,
-        )
-
-    return [
-        case("with padding", True),
-        case("with padding in every row", False),
-        case("with as many sentences as tokens", True, batch=4, token=4),
-        case("gradients", False, grad=True),
-    ]
 
 
 def last_state_reference(output: Tensor, mask: Tensor) -> Tensor:
@@ -192,165 +83,52 @@ def last_state_reference(output: Tensor, mask: Tensor) -> Tensor:
     return torch.stack([row[real][-1] for row, real in zip(output, mask)])
 
 
-LAST = """def last_state(output, mask):
-    last = mask.sum(1) - 1
-    return output[torch.arange(len(output)), last]"""
+def _more_padding(draw: Draw) -> list[Case]:
+    mask = F.pad(draw.tokens(4, 4), (0, 2)) != 0
+    return [
+        Case((draw.normal(4, 6, 3), mask), (), "with padding in every row"),
+        Case(
+            (draw.normal(4, 4, 4), mask[:, :4]), (), "with as many sentences as tokens"
+        ),
+    ]
+
 
 last_state = Exercise(
-    name="last_state",
-    statement="Without a mask, a recurrent network such as `torch.nn.LSTM` runs on over the padding. Write "
-    "`last_state(output, mask)`: from its outputs after every step take, for each sentence, the one after its last "
-    "real token. `mask` is True where a token is real; padding stands at the end only, and no sentence is empty.",
+    chapter,
+    "last_state",
+    difficulty=2,
+    minutes=8,
     stub='''def last_state(output, mask):
     """output (batch, token, d_hidden), mask (batch, token), True where a token is real -> (batch, d_hidden)"""
     raise NotImplementedError
 ''',
-    reference=last_state_reference,
-    source=LAST,
-    cases=_outputs,
-    axes=("batch", "d_hidden"),
-    words="number {d_hidden} of the state is {got}, expected {want}",
-    hints=(
-        "The last column is right for the longest sentences only. In which column does each sentence end?",
-        "`mask.sum(1)` counts the real tokens of each sentence; columns are counted from 0.",
-        "`output[torch.arange(batch), last]` takes one column from each row, not the same from all.",
+    solution="""def last_state(output, mask):
+    last = mask.sum(1) - 1
+    return output[torch.arange(len(output)), last]""",
+    package=last_state_reference,
+    inputs=lambda draw, batch, token, d_hidden: (
+        draw.normal(batch, token, d_hidden),
+        draw.tokens(batch, token) != 0,
     ),
-    mistakes=(
-        mistake(
-            "state of the padding",
-            """You take the last column. In a padded sentence that is the state after reading padding, and the more of
-            it, the less is left of the sentence. Take the state after the last real token.""",
-            ("output[torch.arange(len(output)), last]", "output[:, -1]"),
-        ),
-        mistake(
-            "state of the first token",
-            """You take the state after the first token. It has read nothing else; the state that has read the whole
-            sentence is the last real one.""",
-            ("output[torch.arange(len(output)), last]", "output[:, 0]"),
-        ),
-        mistake(
-            "column one too far",
-            """You take column n of a sentence of n tokens. Columns are counted from 0, so the last real token stands in
-            column n - 1; column n is padding, or does not exist.""",
-            ("mask.sum(1) - 1", "mask.sum(1)"),
-            raises=True,
-        ),
-        mistake(
-            "last token missing",
-            """You take the state before the last real token. Of n tokens the last stands in column n - 1.""",
-            ("mask.sum(1) - 1", "(mask.sum(1) - 2).clamp(min=0)"),
-        ),
-        mistake(
-            "mask inverted",
-            """Your mask is inverted: you count the padding. It is True where a token is **real**.""",
-            ("mask.sum(1)", "(~mask).sum(1)"),
-        ),
-        mistake(
-            "longest sentence for all",
-            """You take the column in which the longest sentence ends, from every row. Each sentence has its own
-            length: `mask.sum(1)`.""",
-            ("mask.sum(1) - 1", "mask.sum(1).max() - 1"),
-        ),
-        mistake(
-            "counted along the batch",
-            """You count along the batch, axis 0: how many sentences have a token there. The tokens of a sentence stand
-            along axis 1: `mask.sum(1)`.""",
-            ("mask.sum(1)", "mask.sum(0)"),
-            raises=True,
-        ),
-        mistake(
-            "every end for every row",
-            """`output[:, last]` takes **every** sentence's last column from **every** row. Pair rows with columns:
-            `output[torch.arange(batch), last]`.""",
-            ("torch.arange(len(output)), last", ":, last"),
-        ),
-        mistake(
-            "rows for columns",
-            """`output[last]` picks sentences: the first axis is the batch. Say for each which column it ends in:
-            `output[torch.arange(batch), last]`.""",
-            ("torch.arange(len(output)), last", "last"),
-            raises=True,
-        ),
-        mistake(
-            "padding zeroed",
-            """You set the padding to 0 and take the last column: zeros, for every padded sentence. The state that you
-            want stands further to the left.""",
-            (
-                "output[torch.arange(len(output)), last]",
-                "(output * mask.unsqueeze(-1))[:, -1]",
-            ),
-        ),
-        mistake(
-            "mean of the states",
-            """You take the mean of the real states. That is a vector of the sentence, too, but not the state in which
-            the network ended.""",
-            (
-                "output[torch.arange(len(output)), last]",
-                "(output * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)",
-            ),
-        ),
-        mistake(
-            "sum of the states",
-            """You add all real states up. The last one has read everything before it already: take it alone.""",
-            (
-                "output[torch.arange(len(output)), last]",
-                "(output * mask.unsqueeze(-1)).sum(1)",
-            ),
-        ),
-        mistake(
-            "largest of the states",
-            """You take the largest number of each column of the real states. The state after the last real token is
-            one of these states, as it is.""",
-            (
-                "output[torch.arange(len(output)), last]",
-                "output.masked_fill(~mask.unsqueeze(-1), -math.inf).amax(1)",
-            ),
-        ),
-        mistake(
-            "token axis kept",
-            """Your result has an axis of length 1 where the tokens were: `squeeze(1)` takes it away.""",
-            (
-                "output[torch.arange(len(output)), last]",
-                "output[torch.arange(len(output)), last].unsqueeze(1)",
-            ),
-        ),
-        mistake(
-            "gradient cut",
-            """The values are right, but cut off the network (`.detach()`, `.data`): the encoder would learn nothing
-            from the decoder's mistakes.""",
-            ("return output[", "return output.detach()["),
-        ),
-    ),
-    difficulty=2,
-    minutes=8,
+    special=_more_padding,
+    mistakes="""
+state of the padding: output[torch.arange(len(output)), last] => output[:, -1]
+state of the first token: output[torch.arange(len(output)), last] => output[:, 0]
+column one too far: mask.sum(1) - 1 => mask.sum(1)
+last token missing: mask.sum(1) - 1 => (mask.sum(1) - 2).clamp(min=0)
+mask inverted: mask.sum(1) => (~mask).sum(1)
+longest sentence for all: mask.sum(1) - 1 => mask.sum(1).max() - 1
+counted along the batch: mask.sum(1) => mask.sum(0)
+every end for every row: torch.arange(len(output)), last => :, last
+rows for columns: torch.arange(len(output)), last => last
+padding zeroed: output[torch.arange(len(output)), last] => (output * mask.unsqueeze(-1))[:, -1]
+mean of the states: output[torch.arange(len(output)), last] => (output * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+sum of the states: output[torch.arange(len(output)), last] => (output * mask.unsqueeze(-1)).sum(1)
+largest of the states: output[torch.arange(len(output)), last] => output.masked_fill(~mask.unsqueeze(-1), -math.inf).amax(1)
+token axis kept: output[torch.arange(len(output)), last] => output[torch.arange(len(output)), last].unsqueeze(1)
+gradient cut: return output[ => return output.detach()[
+""",
 )
-
-
-def _logits(draw: Draw) -> list[Case]:
-    def case(
-        note: str, pad: int | None = None, spread: float = 1.0, grad: bool = False
-    ) -> Case:
-        sizes = draw.sizes("batch token vocabulary")
-        sizes["vocabulary"] += 4
-        logits = draw.normal(*sizes.values(), spread=spread)
-        target = draw.tokens(
-            sizes["batch"], sizes["token"], sizes["vocabulary"], pad or 0
-        )
-        return Case(
-            (logits, target) if pad is None else (logits, target, pad),
-            (),
-            note,
-            sizes,
-            grad,
-        )
-
-    return [
-        case("with the default pad"),
-        case("with pad = 0", 0),
-        case("with pad = 3", 3),
-        case("with logits in the thousands", spread=2000.0),
-        case("gradients", grad=True),
-    ]
 
 
 class Said(nn.Module):
@@ -373,147 +151,53 @@ def masked_loss_reference(logits: Tensor, target: Tensor, pad: int = 0) -> Tenso
     )
 
 
-MASKED = """def masked_loss(logits, target, pad=0):
-    log_probability = logits.log_softmax(-1)
-    loss = -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-    real = target != pad
-    return loss[real].mean()"""
-
-
 def _classes_last(logits: Tensor, target: Tensor, pad: int = 0) -> Tensor:
     return F.cross_entropy(logits, target, ignore_index=pad)
 
 
+def _thousands(draw: Draw) -> Case:
+    logits, target = labelled(draw, 3, 4, 6)
+    return Case((logits * 2000.0, target), (), "with logits in the thousands")
+
+
 masked_loss = Exercise(
-    name="masked_loss",
-    statement="Write `masked_loss(logits, target, pad=0)`: the mean cross-entropy, in nats, of the target's tokens: "
-    "for each, minus the logarithm of the probability that the softmax of its logits gives it. Tokens equal to `pad` "
-    "do not count, and all others count the same, in short sentences and in long ones.",
+    chapter,
+    "masked_loss",
+    difficulty=2,
+    minutes=8,
     stub='''def masked_loss(logits, target, pad=0):
     """logits (batch, token, vocabulary), target (batch, token), whole numbers -> one number"""
     raise NotImplementedError
 ''',
-    reference=masked_loss_reference,
-    source=MASKED,
-    cases=_logits,
-    words="the loss is {got}, expected {want}",
-    hints=(
-        "Three steps: logarithms of probabilities, one of them for each token, the mean of those that are real.",
-        "`logits.log_softmax(-1)`, then `gather` along the last axis with `target.unsqueeze(-1)`.",
-        (
-            "With `real = target != pad`, `loss[real]` holds the losses of the real tokens only. `F.cross_entropy` "
-            "does it all at once, with `ignore_index=pad`."
-        ),
-    ),
-    mistakes=(
-        mistake(
-            "loss over padding",
-            """Your loss counts the padding. Padding is easy to predict, so the loss looks low, and the shorter the
-            sentences, the lower. Take the mean over `target != pad` only.""",
-            ("loss[real].mean()", "loss.mean()"),
-        ),
-        mistake(
-            "mask inverted",
-            """Your mask is inverted: you take the loss of the padding alone. Real is `target != pad`.""",
-            ("target != pad", "target == pad"),
-        ),
-        mistake(
-            "divided by all positions",
-            """You leave the padding out of the sum and still divide by all positions: the more padding in a batch, the
-            smaller its loss. Divide by the number of real tokens, `real.sum()`.""",
-            ("loss[real].mean()", "(loss * real).mean()"),
-        ),
-        mistake(
-            "mean over the batch",
-            """You divide by the number of sentences, not of tokens: the loss grows with the length of the sentences.
-            Divide by `real.sum()`.""",
-            ("loss[real].mean()", "(loss * real).sum() / len(loss)"),
-        ),
-        mistake(
-            "mean of the sentences' means",
-            """You average within each sentence first and then over sentences: a token of a short sentence weighs
-            more. Here each token counts the same.""",
-            ("loss[real].mean()", "((loss * real).sum(1) / real.sum(1)).mean()"),
-        ),
-        mistake(
-            "summed",
-            """You sum the losses of all tokens. The mean keeps the gradient's size the same for every batch.""",
-            ("loss[real].mean()", "loss[real].sum()"),
-        ),
-        mistake(
-            "padding's logits zeroed",
-            """You set the logits of the padding to 0. Equal logits are no missing ones: each such position still costs
-            the logarithm of the vocabulary's size. Leave its **loss** out.""",
-            (
-                "logits.log_softmax(-1)",
-                "(logits * (target != pad).unsqueeze(-1)).log_softmax(-1)",
-            ),
-            ("loss[real].mean()", "loss.mean()"),
-        ),
-        mistake(
-            "pad ignored",
-            """You leave out the token 0 always. The id of the padding is the argument `pad`, which is 0 only by
-            default.""",
-            ("target != pad", "target != 0"),
-        ),
-        mistake(
-            "sign missing",
-            """Your loss is negative: logarithms of probabilities are. The minus makes of the likeliest the
-            cheapest.""",
-            ("-log_probability.gather", "log_probability.gather"),
-        ),
-        mistake(
-            "logarithm missing",
-            """You take minus the probability, without its logarithm. Cross-entropy is -log p: 0 for a sure token, and
-            without bound for one held impossible.""",
-            ("log_softmax", "softmax"),
-        ),
-        mistake(
-            "logarithm after the softmax",
-            """You take the logarithm of the softmax in two steps. Where a probability is too small for the machine it
-            becomes 0, and its logarithm minus infinity. `log_softmax` never leaves the logarithms.""",
-            ("logits.log_softmax(-1)", "logits.softmax(-1).log()"),
-        ),
-        mistake(
-            "softmax twice",
-            """You take the softmax twice. `log_softmax` and `F.cross_entropy` want logits; of probabilities they make
-            an almost flat loss.""",
-            ("logits.log_softmax(-1)", "logits.softmax(-1).log_softmax(-1)"),
-        ),
-        mistake(
-            "no softmax",
-            """You take the logits themselves for logarithms of probabilities. They become that by `log_softmax`: the
-            probabilities of a position sum to 1.""",
-            ("logits.log_softmax(-1)", "logits"),
-        ),
-        mistake(
-            "softmax over the tokens",
-            """Your softmax runs over the tokens of a sentence, axis 1. The choice at each position is among the symbols
-            of the vocabulary, the last axis.""",
-            ("log_softmax(-1)", "log_softmax(1)"),
-        ),
-        mistake(
-            "vocabulary not where cross_entropy looks",
-            """`F.cross_entropy` looks for the vocabulary along axis 1, where yours has the tokens. Flatten batch and
-            token together first: `logits.flatten(0, 1)` and `target.flatten()`.""",
-            wrong=_classes_last,
-            raises=True,
-        ),
-        mistake(
-            "in bits",
-            """Your loss is in bits, with the logarithm to base 2. Cross-entropy is in nats here: the natural
-            logarithm.""",
-            ("loss[real].mean()", "loss[real].mean() / math.log(2)"),
-        ),
-        mistake(
-            "gradient cut",
-            """The value is right, but it is a bare number: `.item()`, `.detach()` or `torch.no_grad()` has cut it
-            off the model, and nothing can be learned from it.""",
-            ("logits.log_softmax", "logits.detach().log_softmax"),
-        ),
-    ),
-    difficulty=2,
-    minutes=8,
+    solution="""def masked_loss(logits, target, pad=0):
+    log_probability = logits.log_softmax(-1)
+    loss = -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+    real = target != pad
+    return loss[real].mean()""",
+    package=masked_loss_reference,
+    inputs=labelled,
+    special=lambda draw: [*unevenly_labelled(draw), _thousands(draw)],
+    without=["with vocabulary = 1"],
+    mistakes="""
+loss over padding: loss[real].mean() => loss.mean()
+mask inverted: target != pad => target == pad
+divided by all positions: loss[real].mean() => (loss * real).mean()
+mean over the batch: loss[real].mean() => (loss * real).sum() / len(loss)
+mean of the sentences' means: loss[real].mean() => ((loss * real).sum(1) / real.sum(1)).mean()
+summed: loss[real].mean() => loss[real].sum()
+padding's logits zeroed: logits.log_softmax(-1) => (logits * (target != pad).unsqueeze(-1)).log_softmax(-1)
++ loss[real].mean() => loss.mean()
+pad ignored: target != pad => target != 0
+sign missing: -log_probability.gather => log_probability.gather
+logarithm missing: log_softmax => softmax
+logarithm after the softmax: logits.log_softmax(-1) => logits.softmax(-1).log()
+softmax twice: logits.log_softmax(-1) => logits.softmax(-1).log_softmax(-1)
+no softmax: logits.log_softmax(-1) => logits
+softmax over the tokens: log_softmax(-1) => log_softmax(1)
+in bits: loss[real].mean() => loss[real].mean() / math.log(2)
+gradient cut: logits.log_softmax => logits.detach().log_softmax
+""",
+    wrong={"vocabulary not where cross_entropy looks": _classes_last},
 )
 
 
@@ -588,123 +272,118 @@ def exact_rows_reference(written: Tensor, target: Tensor, eos: int = 2) -> Tenso
     )
 
 
-EXACT = """def exact_rows(written, target, eos=2):
-    right = []
-    for row, true in zip(written.tolist(), target.tolist()):
-        true = true[: true.index(eos) + 1]
-        right.append(row[: len(true)] == true)
-    return torch.tensor(right)"""
-
-
 def _widths(written: Tensor, target: Tensor, eos: int = 2) -> Tensor:
     return (written == target).all(1)
 
 
 exact_rows = Exercise(
-    name="exact_rows",
-    statement="Write `exact_rows(written, target, eos=2)`: for each sentence, whether the model wrote exactly the true "
-    "tokens up to and with `<eos>`. Both begin after `<bos>`. What stands after a sentence's first `<eos>` does not "
-    "count, be it padding or anything else; every target has its `<eos>`, a written sentence may lack it, and is wrong "
-    "then. The two may differ in their number of columns. (The mean of the result is the exact match.)",
+    chapter,
+    "exact_rows",
+    difficulty=2,
+    minutes=10,
     stub='''def exact_rows(written, target, eos=2):
     """written (batch, columns), target (batch, other columns), whole numbers -> (batch,), True where all is right"""
     raise NotImplementedError
 ''',
-    reference=exact_rows_reference,
-    source=EXACT,
-    cases=_sentences,
-    axes=("batch",),
-    words="the answer is {got}, expected {want}",
-    hints=(
-        "A loop over the sentences is fine: `zip(written.tolist(), target.tolist())` gives two lists of numbers each.",
-        "The true sentence is `true[: true.index(eos) + 1]`, its `<eos>` included. Why must `<eos>` be compared, too?",
-        "If the first `len(true)` tokens written equal it, `<eos>` and all, nothing that follows can matter.",
-    ),
-    mistakes=(
-        mistake(
-            "<eos> not compared",
-            """You compare up to <eos>, but not <eos> itself: a sentence that goes on where the true one ends passes.
-            `true[: true.index(eos) + 1]`.""",
-            ("true.index(eos) + 1", "true.index(eos)"),
-        ),
-        mistake(
-            "what follows <eos> compared",
-            """You compare whole rows, with what stands after <eos> and with however many columns there are. Cut both
-            at their first <eos>.""",
-            ("true[: true.index(eos) + 1]", "true"),
-            ("row[: len(true)]", "row"),
-        ),
-        mistake(
-            "columns taken for equal",
-            """You compare the two tensors as they are, but they may differ in their number of columns: the model stops
-            writing when it likes. And what stands after <eos> does not count.""",
-            wrong=_widths,
-            raises=True,
-        ),
-        mistake(
-            "padding compared",
-            """You cut the target at its last column only: its padding must then be written, too. It ends with its
-            first <eos>.""",
-            ("true[: true.index(eos) + 1]", "true"),
-        ),
-        mistake(
-            "written row not cut",
-            """You cut the true sentence after its <eos>, and not the written one: whatever stands after its <eos>,
-            padding for one thing, makes it wrong.""",
-            ("row[: len(true)]", "row"),
-        ),
-        mistake(
-            "beginning is enough",
-            """You compare only as many tokens as were written: a sentence that has room for no more passes, though its
-            end is missing.""",
-            ("row[: len(true)] == true", "row[: len(true)] == true[: len(row)]"),
-        ),
-        mistake(
-            "order ignored",
-            """You compare which tokens there are, not where they stand: "1 March" would pass for "March 1".""",
-            ("row[: len(true)] == true", "sorted(row[: len(true)]) == sorted(true)"),
-        ),
-        mistake(
-            "only the lengths",
-            """You compare where the sentences end, not what they say.""",
+    solution="""def exact_rows(written, target, eos=2):
+    right = []
+    for row, true in zip(written.tolist(), target.tolist()):
+        true = true[: true.index(eos) + 1]
+        right.append(row[: len(true)] == true)
+    return torch.tensor(right)""",
+    package=exact_rows_reference,
+    special=_sentences,
+    axes="batch",
+    mistakes="""
+<eos> not compared: true.index(eos) + 1 => true.index(eos)
+what follows <eos> compared: true[: true.index(eos) + 1] => true
++ row[: len(true)] => row
+padding compared: true[: true.index(eos) + 1] => true
+written row not cut: row[: len(true)] => row
+beginning is enough: row[: len(true)] == true => row[: len(true)] == true[: len(row)]
+order ignored: row[: len(true)] == true => sorted(row[: len(true)]) == sorted(true)
+only the lengths: row[: len(true)] == true => eos in row and row.index(eos) + 1 == len(true)
+any token is enough: row[: len(true)] == true => any(a == b for a, b in zip(row, true))
+only the first token: row[: len(true)] == true => row[0] == true[0]
+share of the tokens: row[: len(true)] == true => sum(a == b for a, b in zip(row, true)) / len(true)
+eos ignored: true.index(eos) => (true + [2]).index(2)
+mean taken: torch.tensor(right) => torch.tensor(right).double().mean()
+""",
+    wrong={"columns taken for equal": _widths},
+)
+
+
+class Reader(nn.Module):
+    """A small model of (source, target) whose logits depend on every earlier target
+    token.
+    """
+
+    def __init__(self, vocabulary: int) -> None:
+        """Make it."""
+        super().__init__()
+        self.source, self.target = (
+            nn.Embedding(vocabulary, 4),
+            nn.Embedding(vocabulary, 4),
+        )
+        self.output = nn.Linear(4, vocabulary)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        """Sum what was read."""
+        return self.output(
             (
-                "row[: len(true)] == true",
-                "eos in row and row.index(eos) + 1 == len(true)",
-            ),
-        ),
-        mistake(
-            "any token is enough",
-            """One right token is enough for you. In an exact match **all** are right.""",
-            ("row[: len(true)] == true", "any(a == b for a, b in zip(row, true))"),
-        ),
-        mistake(
-            "only the first token",
-            """You compare the first token only.""",
-            ("row[: len(true)] == true", "row[0] == true[0]"),
-        ),
-        mistake(
-            "share of the tokens",
-            """You give the share of right tokens in each sentence: the token accuracy. For the exact match one wrong
-            token spoils the sentence: the answer is True or False.""",
-            (
-                "row[: len(true)] == true",
-                "sum(a == b for a, b in zip(row, true)) / len(true)",
-            ),
-        ),
-        mistake(
-            "eos ignored",
-            """You always look for the token 2. The id of the end is the argument `eos`, which is 2 only by default.""",
-            ("true.index(eos)", "(true + [2]).index(2)"),
-        ),
-        mistake(
-            "mean taken",
-            """You return the share of right sentences. Asked for is the answer for each sentence: with it one can also
-            ask how the share falls as sentences grow.""",
-            ("torch.tensor(right)", "torch.tensor(right).double().mean()"),
-        ),
-    ),
+                self.target(target).cumsum(1) + self.source(source).sum(1, keepdim=True)
+            ).tanh()
+        )
+
+
+def _pairs(draw: Draw, batch: int, source: int, target: int, pad: int = 0) -> tuple:
+    model = filled(draw, Reader(9), spread=1.0)
+    sources = draw.tokens(batch, source, 9)
+    return model, sources, draw.tokens(batch, target + 1, 9, pad)
+
+
+def _other_pairs(draw: Draw) -> list[Case]:
+    sure = _pairs(draw, 4, 3, 5)
+    with torch.no_grad():
+        sure[0].output.bias[5] += 1e4
+    sure[2][0, 1:3] = 5
+    return [
+        Case((*_pairs(draw, 4, 3, 6, 4), 4), (), "with pad = 4", grad=True),
+        Case(sure, (), "with a token whose loss is exactly 0", grad=True),
+    ]
+
+
+teacher_forcing_loss = Exercise(
+    chapter,
+    "teacher_forcing_loss",
     difficulty=2,
-    minutes=10,
+    minutes=8,
+    stub='''def teacher_forcing_loss(model, source, target, pad=0):
+    """source (batch, source), target (batch, target) from <bos> to <eos>, then padding -> one number"""
+    raise NotImplementedError
+''',
+    solution="""def teacher_forcing_loss(model, source, target, pad=0):
+    logits = model(source, target[:, :-1])
+    return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)""",
+    package=seq2seq.teacher_forcing_loss,
+    inputs=_pairs,
+    special=_other_pairs,
+    mistakes="""
+target not shifted: model(source, target[:, :-1]) => model(source, target)
++ target[:, 1:].flatten() => target.flatten()
+compared with what it read: target[:, 1:].flatten() => target[:, :-1].flatten()
+shifted the wrong way: model(source, target[:, :-1]) => model(source, target[:, 1:])
++ target[:, 1:].flatten() => target[:, :-1].flatten()
+loss over padding: , ignore_index=pad =>
+mean over the padding: F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad) => F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad, reduction='sum') / target[:, 1:].numel()
+summed: ignore_index=pad => ignore_index=pad, reduction='sum'
+mean of the sentences' means: F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad) => torch.stack(⏎        [F.cross_entropy(a, b, ignore_index=pad) for a, b in zip(logits, target[:, 1:]) if (b != pad).any()]⏎    ).mean()
+pad ignored: ignore_index=pad => ignore_index=0
+softmax twice: logits.flatten(0, 1) => logits.softmax(-1).flatten(0, 1)
+in bits: F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad) => F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad) / math.log(2)
+source predicted: model(source, target[:, :-1]) => model(target, target[:, :-1])
+gradient cut: logits.flatten(0, 1) => logits.detach().flatten(0, 1)
+""",
 )
 
 
@@ -747,7 +426,16 @@ def unroll_reference(
     return seq2seq.greedy(model, source, target.shape[1] - 1, eos=-1)
 
 
-UNROLL = """def unroll(model, source, target, forced):
+unroll = Exercise(
+    chapter,
+    "unroll",
+    difficulty=3,
+    minutes=15,
+    stub='''def unroll(model, source, target, forced):
+    """source (batch, source), target (batch, target), from <bos> on; forced: True or False -> (batch, target - 1)"""
+    raise NotImplementedError
+''',
+    solution="""def unroll(model, source, target, forced):
     state = model.start(source)
     token = target[:, 0]
     written = []
@@ -755,165 +443,117 @@ UNROLL = """def unroll(model, source, target, forced):
         logits, state = model.step(token, state)
         written.append(logits.argmax(-1))
         token = target[:, i] if forced else written[-1]
-    return torch.stack(written, dim=1)"""
-
-unroll = Exercise(
-    name="unroll",
-    statement="Write `unroll(model, source, target, forced)`: the likeliest token at each step, once for every target "
-    "token after `<bos>`. `state = model.start(source)` reads the source; `logits, state = model.step(token, state)` "
-    "reads one token of every sentence. At first that is `<bos>`, column 0 of the target; after that, if `forced`, the "
-    "true token of the step before (teacher forcing), else the one just written (free running). Do not stop at "
-    "`<eos>`.",
-    stub='''def unroll(model, source, target, forced):
-    """source (batch, source), target (batch, target), from <bos> on; forced: True or False -> (batch, target - 1)"""
-    raise NotImplementedError
-''',
-    reference=unroll_reference,
-    source=UNROLL,
-    cases=_models,
-    axes=("batch", "token"),
-    words="token {token} is {got}, expected {want}",
-    hints=(
-        "Three things go from step to step: the state, the token to read next, and the list of what was written.",
-        (
-            "Only one line asks whether `forced`: the one that chooses the next token to read. At the step that "
-            "predicts column i of the target, which column is read?"
-        ),
-        (
-            "`for i in range(1, target.shape[1])`: step, append `logits.argmax(-1)`, then "
-            "`token = target[:, i] if forced else written[-1]`."
-        ),
-    ),
-    mistakes=(
-        mistake(
-            "truth fed to a free run",
-            """You feed the true token even when the model runs freely. That is teacher forcing in disguise: when
-            nobody knows the translation, there is no true token. Feed what was just written.""",
-            ("token = target[:, i] if forced else written[-1]", "token = target[:, i]"),
-        ),
-        mistake(
-            "own token when forced",
-            """You feed what the model wrote even if `forced`. Teacher forcing gives it the true token,
-            `target[:, i]`, whatever it wrote.""",
-            ("token = target[:, i] if forced else written[-1]", "token = written[-1]"),
-        ),
-        mistake(
-            "forced and free exchanged",
-            """You feed the truth when the model should run freely, and its own tokens when forced: the two are
-            exchanged.""",
-            ("if forced else", "if not forced else"),
-        ),
-        mistake(
-            "state not carried",
-            """You throw the new state away: every step starts from the source again, and the model knows only the
-            token that it reads. `logits, state = model.step(token, state)`.""",
-            ("logits, state = model.step", "logits, _ = model.step"),
-        ),
-        mistake(
-            "start symbol missing",
-            """Your first token is column 1 of the target, the very token that is to be predicted. The decoder starts
-            with <bos>, column 0.""",
-            ("token = target[:, 0]", "token = target[:, 1]"),
-        ),
-        mistake(
-            "starts with padding",
-            """You start with the token 0, which is <pad>. The decoder starts with <bos>, column 0 of the target.""",
-            ("token = target[:, 0]", "token = torch.zeros_like(target[:, 0])"),
-        ),
-        mistake(
-            "starts with the end of the source",
-            """Your first token is the last of the source. The decoder knows the source from its state; it starts with
-            <bos>, column 0 of the target.""",
-            ("token = target[:, 0]", "token = source[:, -1]"),
-        ),
-        mistake(
-            "<bos> again and again",
-            """You feed <bos> at every step. After the first step it is the true token's turn, or the written one's.""",
-            ("target[:, i] if forced else written[-1]", "target[:, 0]"),
-        ),
-        mistake(
-            "truth one step late",
-            """When forced, your decoder reads the true tokens one step late, <bos> twice. After the step that predicts
-            column i it reads column i.""",
-            ("target[:, i] if forced", "target[:, i - 1] if forced"),
-        ),
-        mistake(
-            "truth one step early",
-            """When forced, your decoder reads the true tokens one step early: the token that it reads is the one to be
-            predicted. After the step that predicts column i it reads column i, not i + 1.""",
-            (
-                "target[:, i] if forced",
-                "target[:, min(i + 1, target.shape[1] - 1)] if forced",
-            ),
-        ),
-        mistake(
-            "argmax over the batch",
-            """Your argmax runs over the batch, axis 0: which sentence likes a symbol most. Each sentence chooses among
-            the symbols: `logits.argmax(-1)`.""",
-            ("argmax(-1)", "argmax(0)"),
-            raises=True,
-        ),
-        mistake(
-            "least likely",
-            """You take the least likely token: argmin instead of argmax.""",
-            ("argmax", "argmin"),
-        ),
-        mistake(
-            "last token missing",
-            """You stop one step early: the last target token, <eos> in the longest rows, is never predicted. There are
-            as many steps as columns after <bos>.""",
-            ("range(1, target.shape[1])", "range(1, target.shape[1] - 1)"),
-            raises=True,
-        ),
-        mistake(
-            "<bos> returned",
-            """You return <bos> as the first column. It was given, not written.""",
-            (
-                "torch.stack(written, dim=1)",
-                "torch.stack([target[:, 0], *written], dim=1)",
-            ),
-        ),
-        mistake(
-            "logits returned",
-            """You return the logits. Asked for are the tokens: `logits.argmax(-1)` of each step.""",
-            ("written.append(logits.argmax(-1))", "written.append(logits)"),
-            ("else written[-1]", "else logits.argmax(-1)"),
-        ),
-        mistake(
-            "tokens by sentences",
-            """Your result is (token, batch): stack along dim 1.""",
-            ("dim=1", "dim=0"),
-        ),
-    ),
-    difficulty=3,
-    minutes=15,
+    return torch.stack(written, dim=1)""",
+    package=unroll_reference,
+    special=_models,
+    axes="batch token",
+    mistakes="""
+truth fed to a free run: token = target[:, i] if forced else written[-1] => token = target[:, i]
+own token when forced: token = target[:, i] if forced else written[-1] => token = written[-1]
+forced and free exchanged: if forced else => if not forced else
+state not carried: logits, state = model.step => logits, _ = model.step
+start symbol missing: token = target[:, 0] => token = target[:, 1]
+starts with padding: token = target[:, 0] => token = torch.zeros_like(target[:, 0])
+starts with the end of the source: token = target[:, 0] => token = source[:, -1]
+<bos> again and again: target[:, i] if forced else written[-1] => target[:, 0]
+truth one step late: target[:, i] if forced => target[:, i - 1] if forced
+truth one step early: target[:, i] if forced => target[:, min(i + 1, target.shape[1] - 1)] if forced
+argmax over the batch: argmax(-1) => argmax(0)
+least likely: argmax => argmin
+last token missing: range(1, target.shape[1]) => range(1, target.shape[1] - 1)
+<bos> returned: torch.stack(written, dim=1) => torch.stack([target[:, 0], *written], dim=1)
+logits returned: written.append(logits.argmax(-1)) => written.append(logits)
++ else written[-1] => else logits.argmax(-1)
+tokens by sentences: dim=1 => dim=0
+""",
 )
 
 
-@dataclass
-class Whole(Case):
-    """A call of the whole model, which also reads ``target``."""
-
-    target: Tensor | None = None
-
-
-class Inside(Exercise):
-    """An exercise that grades the learner's encoder alone, and then the whole model
-    with it plugged in.
+class Writer:
+    """A model for `greedy` that needs no training: what it writes next depends on all
+    that it was given so far.
     """
 
-    def observe(
-        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
-    ) -> Outcome:
-        """Run the candidate, or the model of the case with the candidate inside."""
+    def __init__(self, seed: int, vocabulary: int, ends: float) -> None:
+        """Draw its logits; <eos> gets ``ends`` more."""
+        self.training, self.vocabulary, self.ends, self.seed = (
+            False,
+            vocabulary,
+            ends,
+            seed,
+        )
 
-        def run(model: Seq2Seq, source: Tensor) -> Tensor:
-            if not isinstance(case, Whole):
-                return candidate(model, source)
-            with plugged(encode=candidate):
-                return model(source, case.target)
+    def train(self, mode: bool = True) -> None:
+        """Switch dropout on or off; it has none."""
+        self.training = mode
 
-        return super().observe(run, case, seconds, seed)
+    def start(self, source: Tensor) -> Tensor:
+        """Remember the source as one number a row."""
+        return (source * torch.arange(1, source.shape[1] + 1)).sum(1)
+
+    def step(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Mix the token into the state, and make logits of it."""
+        state = (state * 31 + token * 7 + 3) % 10_007
+        waves = torch.arange(1, self.vocabulary + 1).double() * (1 + self.seed)
+        logits = (state.unsqueeze(1) * waves).sin()
+        logits[:, 2] += self.ends
+        return logits, state
+
+
+def _sources(draw: Draw) -> list[Case]:
+    def case(note: str, ends: float, max_length: int) -> Case:
+        source = draw.ids(3, 9, draw.random.randrange(3, 6), 4)
+        return Case(
+            (Writer(draw.random.randrange(100), 7, ends), source, max_length), note=note
+        )
+
+    return [
+        *(case("where sentences end", 0.3, 12) for _ in range(4)),
+        case("where no sentence ends", -9.0, 5),
+        case("where all end at once", 9.0, 4),
+        case("with at most one token", 0.0, 1),
+    ]
+
+
+greedy = Exercise(
+    chapter,
+    "greedy",
+    difficulty=4,
+    minutes=20,
+    stub='''def greedy(model, source, max_length, bos=1, eos=2, pad=0):
+    """source (batch, source), whole numbers -> (batch, token), as many columns as the longest sentence needs"""
+    raise NotImplementedError
+''',
+    solution="""def greedy(model, source, max_length, bos=1, eos=2, pad=0):
+    state = model.start(source)
+    token = torch.full((len(source),), bos)
+    done = torch.zeros(len(source), dtype=torch.bool)
+    written = []
+    while len(written) < max_length and not done.all():
+        logits, state = model.step(token, state)
+        token = logits.argmax(-1).masked_fill(done, pad)
+        done = done | (token == eos)
+        written.append(token)
+    return torch.stack(written, dim=1)""",
+    package=seq2seq.greedy,
+    special=_sources,
+    axes="batch token",
+    mistakes="""
+stops with the first sentence: not done.all() => not done.any()
+never stops early:  and not done.all() =>
+writes on after the end: .masked_fill(done, pad) =>
+state not carried: logits, state = model.step => logits, _ = model.step
+starts with <eos>: (len(source),), bos) => (len(source),), eos)
+starts with padding: (len(source),), bos) => (len(source),), pad)
+<bos> returned: torch.stack(written, dim=1) => torch.stack([torch.full((len(source),), bos), *written], dim=1)
+<eos> replaced by padding: token = logits.argmax(-1).masked_fill(done, pad)⏎        done = done | (token == eos) => token = logits.argmax(-1)⏎        done = done | (token == eos)⏎        token = token.masked_fill(done, pad)
+one token too many: len(written) < max_length => len(written) <= max_length
+least likely: argmax => argmin
+ends forgotten: done = done | (token == eos) => done = token == eos
+<bos> again and again: model.step(token, state) => model.step(torch.full((len(source),), bos), state)
+tokens by sentences: dim=1 => dim=0
+""",
+)
 
 
 def _readers(draw: Draw) -> list[Case]:
@@ -932,181 +572,78 @@ def _readers(draw: Draw) -> list[Case]:
         source = draw.tokens(sizes["batch"], sizes["source"], 11, pad)
         return Case((model, source), (), note, {**sizes, "layers": layers}, grad)
 
-    def whole(note: str, layers: int, grad: bool = False) -> Case:
-        sizes = draw.sizes("batch source target d_hidden")
-        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers))
-        source, target = (
-            draw.tokens(sizes["batch"], sizes[name], 11)
-            for name in ("source", "target")
-        )
-        return Whole(
-            (model, source), (), note, {**sizes, "layers": layers}, grad, target=target
-        )
-
     return [
         case("with one layer", 1),
         case("with two layers", 2),
         case("with pad = 4", 1, pad=4),
         case("in float32", 2, dtype=torch.float32),
         case("gradients", 2, grad=True),
-        whole("in the whole model", 1),
-        whole("gradients of the whole model", 2, grad=True),
     ]
 
 
-SOURCE_VECTOR = """def source_vector(model, source):
-    mask = source != model.pad
-    x = model.source_embedding(source)
-    output, (h, c) = model.encoder(x, mask)
-    return torch.cat([h.flatten(1), c.flatten(1)], dim=1)"""
+def _translators(draw: Draw) -> list[Case]:
+    def case(note: str, layers: int, grad: bool = False) -> Case:
+        sizes = draw.sizes("batch source target d_hidden")
+        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers))
+        source, target = (
+            draw.tokens(sizes["batch"], sizes[name], 11)
+            for name in ("source", "target")
+        )
+        return Case((model, source, target), (), note, sizes, grad)
 
-source_vector = Inside(
-    name="source_vector",
-    statement="Write the encoder, `source_vector(model, source)`: the one vector that the decoder gets. Look the "
-    "tokens up in `model.source_embedding`, run `output, (h, c) = model.encoder(x, mask)`, an LSTM that stands still "
-    "where `mask` (batch, source) is False, and put its last states side by side: first h of every layer, then c of "
-    "every layer, each of which comes as (batch, layers, d_hidden). Padding is the token `model.pad`. In the package "
-    "this is `Seq2Seq.encode`; `with plugged(encode=source_vector): …` puts yours in its place, and so does the check.",
+    return [
+        case("in the whole model", 1),
+        case("gradients of the whole model", 2, grad=True),
+    ]
+
+
+_encoder = Exercise(
+    None,
+    "source_vector",
+    words=chapter.words["source_vector"],
+    difficulty=3,
+    minutes=15,
     stub='''def source_vector(model, source):
     """source (batch, source), whole numbers -> (batch, 2 * layers * d_hidden)"""
     raise NotImplementedError
 ''',
-    reference=Seq2Seq.encode,
-    source=SOURCE_VECTOR,
-    cases=_readers,
-    axes=("batch", "number"),
-    words="number {number} is {got}, expected {want}",
-    hints=(
-        "Four lines: mask, embedding, network, vector. The outputs of the single steps are not needed.",
-        "`source != model.pad` is the mask: True where a token is real.",
-        "`h.flatten(1)` puts the layers' states side by side; `torch.cat` along axis 1 puts c behind them.",
-    ),
-    mistakes=(
-        mistake(
-            "padding read",
-            """Your encoder reads the padding: it gets no mask, and the vector of a sentence depends on how long its
-            neighbors in the batch are. `model.encoder(x, mask)`.""",
-            ("model.encoder(x, mask)", "model.encoder(x)"),
-        ),
-        mistake(
-            "mask inverted",
-            """Your mask is inverted: the encoder reads the padding and nothing else. It is True where a token is
-            **real**: `source != model.pad`.""",
-            ("source != model.pad", "source == model.pad"),
-        ),
-        mistake(
-            "pad ignored",
-            """You take the token 0 for padding always. Its id is `model.pad`, which is 0 only by default.""",
-            ("model.pad", "0"),
-        ),
-        mistake(
-            "mask with an axis too many",
-            """Your mask is (batch, 1, source), made for attention. A recurrent network has no queries: its mask is
-            (batch, source), `.squeeze(1)`.""",
-            ("source != model.pad", "(source != model.pad).unsqueeze(1)"),
-            raises=True,
-        ),
-        mistake(
-            "memory c left out",
-            """You leave c out. An LSTM remembers in two tensors, and c is what carries far: the decoder needs both.""",
-            ("[h.flatten(1), c.flatten(1)]", "[h.flatten(1)]"),
-            raises=True,
-        ),
-        mistake(
-            "state h left out",
-            """You leave h out. An LSTM's state is the pair (h, c), and the decoder begins with both.""",
-            ("[h.flatten(1), c.flatten(1)]", "[c.flatten(1)]"),
-            raises=True,
-        ),
-        mistake(
-            "c before h",
-            """You put c before h. The decoder unpacks h first; exchanged, it begins with a memory that was meant to be
-            shown, and shows what was meant to be kept.""",
-            ("[h.flatten(1), c.flatten(1)]", "[c.flatten(1), h.flatten(1)]"),
-        ),
-        mistake(
-            "layer by layer",
-            """You put h and c of the first layer before those of the second. Asked for is h of every layer, then c of
-            every layer: flatten each, then `torch.cat`.""",
-            (
-                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
-                "torch.cat([h, c], dim=2).flatten(1)",
-            ),
-        ),
-        mistake(
-            "only the top layer",
-            """You take the top layer's state alone. Each layer of the decoder begins where the same layer of the
-            encoder ended, so the vector holds them all.""",
-            ("h.flatten(1), c.flatten(1)", "h[:, -1], c[:, -1]"),
-            raises=True,
-        ),
-        mistake(
-            "only the bottom layer",
-            """You take the bottom layer's state alone. Each layer of the decoder begins where the same layer of the
-            encoder ended, so the vector holds them all: `h.flatten(1)`.""",
-            ("h.flatten(1), c.flatten(1)", "h[:, 0], c[:, 0]"),
-            raises=True,
-        ),
-        mistake(
-            "outputs taken for h",
-            """You unpack `h, c = model.encoder(x, mask)`. It returns two things, the outputs after every step and the
-            last states, which are a pair: `output, (h, c) = model.encoder(x, mask)`.""",
-            ("output, (h, c) = model", "h, c = model"),
-            raises=True,
-        ),
-        mistake(
-            "last output taken",
-            """You take the output of the last column. The package's network gives zeros at padding, and the output
-            shows h of the top layer only. The states come second: `output, (h, c) = model.encoder(x, mask)`.""",
-            ("torch.cat([h.flatten(1), c.flatten(1)], dim=1)", "output[:, -1]"),
-            raises=True,
-        ),
-        mistake(
-            "h and c added",
-            """You add h and c. They are two things, and the decoder cannot take a sum apart: put them side by side.""",
-            (
-                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
-                "h.flatten(1) + c.flatten(1)",
-            ),
-            raises=True,
-        ),
-        mistake(
-            "target's embedding",
-            """You look the source up in the target's embedding. The source has its own,
-            `model.source_embedding`.""",
-            ("model.source_embedding", "model.target_embedding"),
-        ),
-        mistake(
-            "decoder reads the source",
-            """The decoder reads the source in your code. It has the encoder's shape, but not its weights:
-            `model.encoder`.""",
-            ("model.encoder", "model.decoder"),
-        ),
-        mistake(
-            "gradient cut",
-            """The values are right, but the vector is cut off the encoder (`.detach()`, `torch.no_grad()`): in training
-            only the decoder would learn.""",
-            (
-                "torch.cat([h.flatten(1), c.flatten(1)], dim=1)",
-                "torch.cat([h.flatten(1), c.flatten(1)], 1).detach()",
-            ),
-        ),
-    ),
-    difficulty=3,
-    minutes=15,
+    solution="""def source_vector(model, source):
+    mask = source != model.pad
+    x = model.source_embedding(source)
+    output, (h, c) = model.encoder(x, mask)
+    return torch.cat([h.flatten(1), c.flatten(1)], dim=1)""",
+    package=Seq2Seq.encode,
+    special=_readers,
+    axes="batch number",
+    mistakes="""
+padding read: model.encoder(x, mask) => model.encoder(x)
+mask inverted: source != model.pad => source == model.pad
+pad ignored: model.pad => 0
+mask with an axis too many: source != model.pad => (source != model.pad).unsqueeze(1)
+memory c left out: [h.flatten(1), c.flatten(1)] => [h.flatten(1)]
+state h left out: [h.flatten(1), c.flatten(1)] => [c.flatten(1)]
+c before h: [h.flatten(1), c.flatten(1)] => [c.flatten(1), h.flatten(1)]
+layer by layer: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.cat([h, c], dim=2).flatten(1)
+only the top layer: h.flatten(1), c.flatten(1) => h[:, -1], c[:, -1]
+only the bottom layer: h.flatten(1), c.flatten(1) => h[:, 0], c[:, 0]
+outputs taken for h: output, (h, c) = model => h, c = model
+last output taken: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => output[:, -1]
+h and c added: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => h.flatten(1) + c.flatten(1)
+target's embedding: model.source_embedding => model.target_embedding
+decoder reads the source: model.encoder => model.decoder
+gradient cut: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.cat([h.flatten(1), c.flatten(1)], 1).detach()
+""",
 )
 
-_chapter = Chapter(
-    "Chapter 3, sequence to sequence",
-    [
-        shift,
-        last_state,
-        masked_loss,
-        exact_rows,
-        teacher_forcing_loss,
-        unroll,
-        source_vector,
-        greedy,
-    ],
+
+source_vector = Inside(
+    chapter,
+    "source_vector",
+    difficulty=3,
+    minutes=15,
+    alone=_encoder,
+    part="encode",
+    call=lambda model, source, target: model(source, target),
+    models=_translators,
+    axes="batch target vocabulary",
 )
-progress = _chapter.progress

@@ -2,30 +2,90 @@
 attention inside it.
 """
 
-from typing import Any
+import functools
 
+import torch
 from torch import Tensor, nn
 
-from minitfm.attention import scaled_dot_product_attention
+from minitfm import masks, transformer
 from minitfm.exercises import attention
-from minitfm.exercises.counting import cross_shape, parameters
-from minitfm.exercises.engine.answer import Chapter
+from minitfm.exercises.engine.answer import Answer
+from minitfm.exercises.engine.chapter import Chapter, load, save
 from minitfm.exercises.engine.draw import Case, Draw
-from minitfm.exercises.engine.exercise import Exercise, mistake
-from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.exercise import Exercise
+from minitfm.exercises.engine.inside import Inside
+from minitfm.exercises.engine.models import config, filled
 from minitfm.exercises.engine.plug import plugged
-from minitfm.exercises.engine.show import Result
-from minitfm.exercises.stack import (
-    config,
-    decode,
-    decoder,
-    decoder_layer,
-    encoder_layer,
-    filled,
-)
-from minitfm.exercises.writing import greedy, teacher_forcing_loss
+from minitfm.layers import FeedForward
 from minitfm.positional import LearnedPositions, SinusoidalPositions
 from minitfm.transformer import Transformer, TransformerConfig
+
+__all__ = ["chapter", "load", "plugged", "progress", "save"]
+
+chapter = Chapter(
+    "transformer", asks="cross_shape parameters embed decoder_layer attention_inside"
+)
+progress = chapter.progress
+
+cross_shape = Answer(
+    chapter,
+    "cross_shape",
+    difficulty=1,
+    minutes=3,
+    solution="""# (batch, heads, query, key): the target asks, the source is asked""",
+    package=lambda: (32, 8, 15, 20),
+    wrong={
+        "query and key exchanged": (32, 8, 20, 15),
+        "heads missing": (32, 15, 20),
+        "heads last": (32, 15, 20, 8),
+        "heads before the batch": (8, 32, 15, 20),
+        "self-attention of the target": (32, 8, 15, 15),
+        "self-attention of the source": (32, 8, 20, 20),
+        "the result": (32, 15, 512),
+        "the queries": (32, 8, 15, 64),
+        "batch missing": (8, 15, 20),
+    },
+)
+
+
+@functools.cache
+def parameters_of_base() -> int:
+    """Count the numbers of the paper's base model with 37,000 symbols."""
+    with torch.device("meta"):
+        return sum(Transformer(TransformerConfig.base()).parameter_counts().values())
+
+
+D, FF, V = 512, 2048, 37_000
+
+
+parameters = Answer(
+    chapter,
+    "parameters",
+    difficulty=2,
+    minutes=10,
+    solution="""d_model, d_ff, vocabulary = 512, 2048, 37_000
+attention = 4 * d_model**2
+feed_forward = 2 * d_model * d_ff + d_ff + d_model
+norm = 2 * d_model
+encoder = 6 * (attention + feed_forward + 2 * norm)
+decoder = 6 * (2 * attention + feed_forward + 3 * norm)
+answer = encoder + decoder + vocabulary * d_model""",
+    package=parameters_of_base,
+    wrong={
+        "generator not tied": 44_101_632 + 2 * V * D,
+        "three embeddings": 44_101_632 + 3 * V * D,
+        "no embedding": 44_101_632,
+        "projection biases": 44_101_632 + V * D + 18 * 4 * D,
+        "no feed-forward biases, or no norms": 44_101_632 + V * D - 12 * (FF + D),
+        "norms without bias": 44_101_632 + V * D - 30 * D,
+        "no cross-attention": 44_101_632 + V * D - 6 * 4 * D * D,
+        "no cross-attention and no norm": 44_101_632 + V * D - 6 * (4 * D * D + 2 * D),
+        "every head at full width": 44_101_632 + V * D + 18 * 3 * 7 * D * D,
+        "output projection missing": 44_101_632 + V * D - 18 * D * D,
+        "final norms": 44_101_632 + V * D + 2 * 2 * D,
+        "the paper's figure": 65_000_000,
+    },
+)
 
 
 def _embeddings(draw: Draw) -> list[Case]:
@@ -68,115 +128,313 @@ def embed_reference(
 
 
 embed = Exercise(
-    name="embed",
-    statement="Write `embed(tokens, embedding, positions)`: look the tokens up in `embedding` (an `nn.Embedding`), "
-    "multiply by √d_model (section 3.4), and call `positions`, which adds the positions to what it is "
-    "given (section 3.5).",
+    chapter,
+    "embed",
+    difficulty=2,
+    minutes=6,
     stub='''def embed(tokens, embedding, positions):
     """tokens (batch, token), whole numbers -> (batch, token, d_model)"""
     raise NotImplementedError
 ''',
-    reference=embed_reference,
-    source="""def embed(tokens, embedding, positions):
+    solution="""def embed(tokens, embedding, positions):
     d_model = embedding.embedding_dim
     return positions(embedding(tokens) * math.sqrt(d_model))""",
-    cases=_embeddings,
-    axes=("batch", "token", "d_model"),
-    words="number {d_model} of token {token} is {got}, expected {want}",
-    hints=(
-        "Two calls and a product; what matters is their order.",
-        "The embedding's entries have variance 1/d_model, the sinusoids reach 1: the embedding is what must grow.",
-        "`positions(embedding(tokens) * math.sqrt(d_model))`; d_model is `embedding.embedding_dim`.",
+    package=embed_reference,
+    inputs=lambda draw, batch, token, half: (
+        draw.tokens(batch, token),
+        filled(draw, nn.Embedding(11, 2 * half)),
+        SinusoidalPositions(2 * half),
     ),
-    mistakes=(
-        mistake(
-            "√d_model forgotten",
-            """You do not scale the embedding. Its entries have variance 1/d_model, and beside sinusoids of size 1 the
-            token all but vanishes: multiply by √d_model before the positions are added (section 3.4).""",
-            (" * math.sqrt(d_model)", ""),
-        ),
-        mistake(
-            "√d_model after the positions",
-            """You multiply the sum by √d_model, positions included, so they still drown the token. The factor belongs
-            to the embedding, before `positions` (section 3.4).""",
-            (
-                "positions(embedding(tokens) * math.sqrt(d_model))",
-                "positions(embedding(tokens)) * math.sqrt(d_model)",
-            ),
-        ),
-        mistake(
-            "divided by √d_model",
-            """You divide by √d_model, as attention does with its scores. Embeddings are multiplied by it (section
-            3.4).""",
-            ("* math.sqrt", "/ math.sqrt"),
-        ),
-        mistake(
-            "times d_model",
-            """You multiply by d_model; section 3.4 has its root.""",
-            ("math.sqrt(d_model)", "d_model"),
-        ),
-        mistake(
-            "no positions",
-            """You never call `positions`: without them the model sees a bag of tokens, for attention knows no order
-            (section 3.5).""",
-            (
-                "positions(embedding(tokens) * math.sqrt(d_model))",
-                "embedding(tokens) * math.sqrt(d_model)",
-            ),
-        ),
-        mistake(
-            "token added twice",
-            """You add the embedding to what `positions` returns. `positions(x)` is already x plus the positions, so
-            the token is in it twice.""",
-            (
-                "return positions(",
-                "return embedding(tokens) * math.sqrt(d_model) + positions(",
-            ),
-        ),
-        mistake(
-            "scaled by the vocabulary",
-            """You scale by the root of the vocabulary's size, `embedding.num_embeddings`. It is the width, d_model =
-            `embedding.embedding_dim` (section 3.4).""",
-            ("embedding.embedding_dim", "embedding.num_embeddings"),
-        ),
-        mistake(
-            "gradient cut at the embedding",
-            """The values are right, but nothing reaches the embedding's weights: you look them up detached (`.data`,
-            `.detach()`). Call `embedding(tokens)`.""",
-            ("embedding(tokens)", "embedding(tokens).detach()"),
-        ),
-    ),
-    difficulty=2,
-    minutes=6,
+    sizes="batch token half",
+    special=_embeddings,
+    axes="batch token d_model",
+    mistakes="""
+√d_model forgotten:  * math.sqrt(d_model) =>
+√d_model after the positions: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens)) * math.sqrt(d_model)
+divided by √d_model: * math.sqrt => / math.sqrt
+times d_model: math.sqrt(d_model) => d_model
+no positions: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model)
+token added twice: return positions( => return embedding(tokens) * math.sqrt(d_model) + positions(
+scaled by the vocabulary: embedding.embedding_dim => embedding.num_embeddings
+gradient cut at the embedding: embedding(tokens) => embedding(tokens).detach()
+""",
 )
 
 
-class Inside(Exercise):
-    """An exercise that grades the learner's attention alone, and then the whole
-    Transformer with it plugged in.
-    """
-
-    def observe(
-        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
-    ) -> Outcome:
-        """Run the model of the case with the candidate inside."""
-
-        def run(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
-            with plugged(scaled_dot_product_attention=candidate):
-                return model(source, target)
-
-        return super().observe(run, case, seconds, seed)
-
-    def _unusable(self, answer: Any) -> str:
-        return ""  # it has passed alone
-
-    def _grade(self, answer: Any) -> Result:
-        alone = attention.scaled_dot_product.grade(answer)
-        return (
-            super()._grade(answer)
-            if alone
-            else Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
+    def case(
+        note: str,
+        norm: str,
+        grad: bool = False,
+        dtype: torch.dtype = torch.float64,
+        **same: int,
+    ) -> Case:
+        sizes = {**draw.sizes("batch target source heads"), **same}
+        sizes["d_model"] = 2 * sizes["heads"]
+        batch, target, source, _, d_model = sizes.values()
+        x, memory = (
+            draw.normal(batch, target, d_model, dtype=dtype),
+            draw.normal(batch, source, d_model, dtype=dtype),
         )
+        mask, memory_mask = (
+            draw.mask(batch, target, target),
+            draw.mask(batch, 1, source),
+        )
+        args = (x, memory, mask, memory_mask) if decoder else (x, mask)
+        return Case(args, (config(sizes, norm=norm, layers=layers),), note, sizes, grad)
+
+    return [
+        case("post-norm", "post"),
+        case("pre-norm", "pre"),
+        case(
+            "post-norm, with as many source tokens as target tokens",
+            "post",
+            target=5,
+            source=5,
+        ),
+        case("post-norm in float32", "post", dtype=torch.float32),
+        case("gradients, post-norm", "post", grad=True),
+        case("gradients, pre-norm", "pre", grad=True),
+    ]
+
+
+# What the stubs make their layers with.
+PARTS = {
+    "FeedForward": FeedForward,
+    "attention_layer": transformer.attention_layer,
+    "residual_layer": transformer.residual_layer,
+    "final_norm": transformer.final_norm,
+}
+
+
+def _between(draw: Draw, batch: int, target: int, source: int, heads: int) -> tuple:
+    """What a decoder layer gets."""
+    x, memory = (draw.normal(batch, n, 2 * heads) for n in (target, source))
+    return x, memory, draw.mask(batch, target, target), draw.mask(batch, 1, source)
+
+
+def _configured(heads: int, layers: int = 1, **_: int) -> tuple[TransformerConfig]:
+    return (config({"d_model": 2 * heads, "heads": heads}, layers=layers),)
+
+
+encoder_layer = Exercise(
+    chapter,
+    "encoder_layer",
+    difficulty=2,
+    minutes=8,
+    stub='''class EncoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
+
+    def forward(self, x, mask):
+        """x (batch, source, d_model), mask (batch, 1 or source, source) -> (batch, source, d_model)"""
+        raise NotImplementedError
+''',
+    solution="""class EncoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
+
+    def forward(self, x, mask):
+        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+        return self.residual_2(x, self.feed_forward)""",
+    package=transformer.EncoderLayer,
+    names=PARTS,
+    inputs=lambda draw, batch, source, heads: (
+        draw.normal(batch, source, 2 * heads),
+        draw.mask(batch, source, source),
+    ),
+    sizes="batch source heads",
+    init=_configured,
+    special=lambda draw: _layers(draw, decoder=False),
+    axes="batch source d_model",
+    mistakes="""
+mask not passed on: (y, y, y, mask) => (y, y, y)
+no residual around attention: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => self.self_attention(x, x, x, mask)
+no residual around the feed-forward network: self.residual_2(x, self.feed_forward) => self.feed_forward(x)
+one residual twice: return self.residual_2 => return self.residual_1
+residuals exchanged: x = self.residual_1 => x = self.residual_two
++ self.residual_2(x => self.residual_1(x
++ self.residual_two => self.residual_2
+feed-forward network first:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        return self.residual_2(x, self.feed_forward) =>         x = self.residual_2(x, self.feed_forward)⏎        return self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+no feed-forward network: return self.residual_2(x, self.feed_forward) => return x
+no self-attention: x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x = x
+norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
+only the queries normalized: self.self_attention(y, y, y, mask) => self.self_attention(y, x, x, mask)
+x added twice: return self.residual_2( => return x + self.residual_2(
+""",
+)
+
+
+decoder_layer = Exercise(
+    chapter,
+    "decoder_layer",
+    difficulty=3,
+    minutes=12,
+    stub='''class DecoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.cross_attention = attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
+
+    def forward(self, x, memory, mask, memory_mask):
+        """x (batch, target, d_model), memory (batch, source, d_model) -> (batch, target, d_model)"""
+        raise NotImplementedError
+''',
+    solution="""class DecoderLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.cross_attention = attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
+
+    def forward(self, x, memory, mask, memory_mask):
+        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+        return self.residual_3(x, self.feed_forward)""",
+    package=transformer.DecoderLayer,
+    names=PARTS,
+    inputs=_between,
+    sizes="batch target source heads",
+    init=_configured,
+    special=lambda draw: _layers(draw, decoder=True),
+    axes="batch target d_model",
+    mistakes="""
+cross-attention's query and key exchanged: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(memory, y, y, memory_mask)
+masks exchanged: (y, y, y, mask) => (y, y, y, memory_mask)
++ memory, memory, memory_mask) => memory, memory, mask)
+self-attention without its mask: (y, y, y, mask) => (y, y, y)
+cross-attention without its mask: memory, memory, memory_mask) => memory, memory)
+no cross-attention:         x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎ =>
+no self-attention:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>
+no feed-forward network: return self.residual_3(x, self.feed_forward) => return x
+cross-attention first:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎ =>         x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
+cross-attention to itself: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(y, y, y, mask)
+one attention twice: self.cross_attention(y => self.self_attention(y
+memory normalized again: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(y, self.residual_2.norm(memory), self.residual_2.norm(memory), memory_mask)
+norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
+no residual around cross-attention: self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => self.cross_attention(x, memory, memory, memory_mask)
+one residual twice: self.residual_3(x => self.residual_2(x
+""",
+)
+
+
+decoder = Exercise(
+    chapter,
+    "decoder",
+    difficulty=2,
+    minutes=6,
+    stub='''class Decoder(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = final_norm(config)
+
+    def forward(self, x, memory, mask, memory_mask):
+        """x (batch, target, d_model), memory (batch, source, d_model) -> (batch, target, d_model)"""
+        raise NotImplementedError
+''',
+    solution="""class Decoder(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
+        self.norm = final_norm(config)
+
+    def forward(self, x, memory, mask, memory_mask):
+        for layer in self.layers:
+            x = layer(x, memory, mask, memory_mask)
+        return self.norm(x)""",
+    package=transformer.Decoder,
+    names={"DecoderLayer": transformer.DecoderLayer, **PARTS},
+    inputs=_between,
+    sizes="batch target source heads",
+    init=lambda **sizes: _configured(**sizes, layers=3),
+    special=lambda draw: _layers(draw, decoder=True, layers=3),
+    axes="batch target d_model",
+    mistakes="""
+final norm missing: return self.norm(x) => return x
+layers side by side:         for layer =>         first = x⏎        for layer
++ layer(x, memory => layer(first, memory
+memory chained: x = layer(x, memory, mask, memory_mask) => x = memory = layer(x, memory, mask, memory_mask)
+decoder fed to itself: layer(x, memory, mask, memory_mask) => layer(x, x, mask, mask)
+only the first layer:         return self.norm(x) =>             return self.norm(x)
+last layer skipped: in self.layers:⏎ => in self.layers[:-1]:⏎
+from top to bottom: in self.layers:⏎ => in reversed(self.layers):⏎
+one layer repeated: x = layer( => x = self.layers[0](
+norm after every layer: x = layer(x, memory, mask, memory_mask) => x = self.norm(layer(x, memory, mask, memory_mask))
++ return self.norm(x) => return x
+residual around the stack:         for layer =>         first = x⏎        for layer
++ return self.norm(x) => return self.norm(x) + first
+masks exchanged: mask, memory_mask)⏎        return => memory_mask, mask)⏎        return
+""",
+)
+
+
+def _decodings(draw: Draw) -> list[Case]:
+    def case(note: str, left: bool = False, grad: bool = False) -> Case:
+        sizes = draw.sizes("batch target source heads")
+        sizes["d_model"], sizes["target"] = 2 * sizes["heads"], sizes["target"] + 1
+        shape = config(sizes, tied=False, positions="learned", max_length=20)
+        model = filled(draw, Transformer(shape))
+        target = draw.tokens(sizes["batch"], sizes["target"], 11)
+        memory, mask = (
+            draw.normal(sizes["batch"], sizes["source"], sizes["d_model"]),
+            draw.mask(sizes["batch"], 1, sizes["source"]),
+        )
+        return Case(
+            (model, target.flip(1) if left else target, memory, mask),
+            (),
+            note,
+            {**sizes, "vocabulary": 11},
+            grad,
+        )
+
+    return [
+        case("with padding at the end"),
+        case("with padding in front", left=True),
+        case("gradients", grad=True),
+    ]
+
+
+decode = Exercise(
+    chapter,
+    "decode",
+    difficulty=3,
+    minutes=12,
+    stub='''def decode(model, target, memory, memory_mask):
+    """target (batch, target), memory (batch, source, d_model), memory_mask (batch, 1, source) -> logits"""
+    raise NotImplementedError
+''',
+    solution="""def decode(model, target, memory, memory_mask):
+    mask = causal_mask(target.shape[1]) & padding_mask(target)
+    x = model.embed(target, model.target_embedding, model.target_positions)
+    return model.generator(model.decoder(x, memory, mask, memory_mask))""",
+    package=Transformer.decode,
+    names={"causal_mask": masks.causal_mask, "padding_mask": masks.padding_mask},
+    special=_decodings,
+    axes="batch target vocabulary",
+    mistakes="""
+no causal mask: causal_mask(target.shape[1]) & padding_mask( => padding_mask(
+no padding mask:  & padding_mask(target) => [None]
+either mask suffices: ]) & padding => ]) | padding
+embedding without scale and positions: model.embed(target, model.target_embedding, model.target_positions) => model.target_embedding(target)
+source embedding: model.target_embedding => model.source_embedding
+source positions: model.target_positions => model.source_positions
+no generator: model.generator(model.decoder(x, memory, mask, memory_mask)) => model.decoder(x, memory, mask, memory_mask)
+probabilities: memory_mask)) => memory_mask)).softmax(-1)
+log-probabilities: memory_mask)) => memory_mask)).log_softmax(-1)
+source's padding ignored: memory, mask, memory_mask)) => memory, mask, torch.ones_like(memory_mask)))
+last token dropped:     mask = causal =>     target = target[:, :-1]⏎    mask = causal
+""",
+)
 
 
 def _models(draw: Draw) -> list[Case]:
@@ -201,48 +459,13 @@ def _models(draw: Draw) -> list[Case]:
 
 
 attention_inside = Inside(
-    name="attention_inside",
-    statement="Put your own `scaled_dot_product_attention(query, key, value, mask=None)` into the whole "
-    "Transformer: `with plugged(scaled_dot_product_attention=mine): …`. The checker runs a small model "
-    "with it, encoder, decoder and gradients, and compares every logit; then train it on the dates.",
-    stub=attention.scaled_dot_product.stub,
-    reference=scaled_dot_product_attention,
-    source=attention.scaled_dot_product.source,
-    cases=_models,
-    axes=("batch", "target", "vocabulary"),
-    words="token {target}'s logit for symbol {vocabulary} is {got}, expected {want}",
-    hints=(
-        (
-            "It is chapter 4's function; what is new is where it runs: 18 times in a base model, under three "
-            "kinds of masks."
-        ),
-        (
-            "The heads come in the batch: (batch · heads, query, d_k), the mask likewise, always with as many "
-            "rows as queries."
-        ),
-        (
-            "If the logits are NaN, look at rows in which nothing may be attended to: padding in front of a "
-            "target makes some."
-        ),
-    ),
-    mistakes=attention.scaled_dot_product.mistakes,
+    chapter,
+    "attention_inside",
     difficulty=5,
     minutes=25,
+    alone=attention.scaled_dot_product,
+    part="scaled_dot_product_attention",
+    call=lambda model, source, target: model(source, target),
+    models=_models,
+    axes="batch target vocabulary",
 )
-
-_chapter = Chapter(
-    "Chapter 9, the Transformer",
-    [
-        cross_shape,
-        parameters,
-        embed,
-        teacher_forcing_loss,
-        encoder_layer,
-        decoder_layer,
-        decoder,
-        decode,
-        greedy,
-        attention_inside,
-    ],
-)
-progress = _chapter.progress

@@ -287,15 +287,13 @@ RIGHT["attention_weights"] = [
     scores = torch.where(mask, scores, torch.finfo(scores.dtype).min)
     e = (scores - scores.amax(-1, keepdim=True)).exp() * mask
     return e / e.sum(-1, keepdim=True).clamp_min(torch.finfo(e.dtype).tiny)""",
-    # keys first, then transposed; the scale on the queries; an additive mask
+    # keys first, then transposed; the scale on the queries; the rows that see something
     """def f(Q, K, M=None):
     scores = ((K @ (Q / Q.shape[-1] ** 0.5).mT)).mT
-    if M is not None:
-        bias = torch.zeros(M.shape, dtype=Q.dtype)
-        bias[~M] = float("-inf")
-        scores = scores + bias
-        return scores.softmax(2).where(M, torch.zeros((), dtype=Q.dtype))
-    return scores.softmax(2)""",
+    if M is None:
+        return scores.softmax(2)
+    some = M.any(2, keepdim=True)
+    return torch.where(M | ~some, scores, float("-inf")).softmax(2) * some""",
     # in place on own copies, before the softmax
     """def f(query, key, mask=None):
     scores = query.clone() @ key.transpose(1, 2)

@@ -17,7 +17,7 @@ from minitfm.exercises import multi_head as chapter_6
 from minitfm.exercises import positions as chapter_7
 from minitfm.exercises import rnn as chapter_1
 from minitfm.exercises import self_attention as chapter_5
-from minitfm.exercises import stack
+from minitfm.exercises import transformer as whole
 from minitfm.exercises.engine.exercise import Exercise
 from minitfm.exercises.engine.plug import MODULES, PARTS, STEPS, plugged
 from minitfm.lstm import GRU, LSTM
@@ -43,9 +43,9 @@ WRITTEN = {
     "layer_norm": chapter_8.layer_norm,
     "FeedForward": chapter_8.feed_forward,
     "Residual": chapter_8.residual,
-    "EncoderLayer": stack.encoder_layer,
-    "DecoderLayer": stack.decoder_layer,
-    "Decoder": stack.decoder,
+    "EncoderLayer": whole.encoder_layer,
+    "DecoderLayer": whole.decoder_layer,
+    "Decoder": whole.decoder,
 }
 STEPPING: dict[str, tuple[Any, Exercise]] = {
     "rnn_step": (RNN, chapter_1.rnn_step),

@@ -18,7 +18,7 @@ def folded(summary: str, text: str) -> str:
 
 def text_cell(task: Task, number: int) -> str:
     """The Markdown cell of an exercise: statement, hints, solution."""
-    title = f"### Exercise {number}: {task.name.replace('_', ' ')} {stars(task.difficulty)} · {task.minutes} min"
+    title = f"### Exercise {number}: {task.title} {stars(task.difficulty)} · {task.minutes} min"
     hints = [folded(f"Hint {n}", hint) for n, hint in enumerate(task.hints, 1)]
     return "\n\n".join(
         [

@@ -1,30 +1,65 @@
-"""Exercises whose answer is a number, a shape or a choice, and the list of a chapter's
-exercises.
-"""
+"""Exercises whose answer is a number, a shape or a choice."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from numbers import Number
 from typing import Any
 
 from torch import Tensor
 
-from minitfm.exercises.engine.exercise import Task
+from minitfm.exercises.engine import texts
+from minitfm.exercises.engine.chapter import Chapter
+from minitfm.exercises.engine.exercise import Mistake, Task
 from minitfm.exercises.engine.observe import in_words
-from minitfm.exercises.engine.show import Code, Result, Text, stars
+from minitfm.exercises.engine.show import Code, Result
 
 
-@dataclass(repr=False, kw_only=True)
 class Answer(Task):
     """An exercise whose answer is a number, a shape (a tuple of whole numbers) or a
     choice (a letter).
-
-    Attributes:
-        reference: computes the right answer from the package.
     """
 
-    reference: Callable[[], Any]
+    def __init__(
+        self,
+        chapter: Chapter | None,
+        name: str,
+        *,
+        difficulty: int,
+        minutes: int,
+        solution: str,
+        package: Callable[[], Any],
+        wrong: Mapping[str, Any],
+        words: texts.Words | None = None,
+    ) -> None:
+        """Describe an exercise.
+
+        Args:
+            chapter: to which it belongs.
+            name: as a learner writes it.
+            difficulty: from 1 to 5.
+            minutes: what a learner may need.
+            solution: how the answer comes about, in code.
+            package: computes the right answer from the package.
+            wrong: known wrong answers, by the name of their mistake.
+            words: its words, if they are not in the chapter's file.
+        """
+        if words is None and chapter is not None:
+            words = chapter.words[name]
+        messages = words.messages if words else {}
+        super().__init__(
+            chapter,
+            name,
+            difficulty=difficulty,
+            minutes=minutes,
+            stub="answer = ...\n",
+            solution=solution,
+            mistakes=tuple(
+                Mistake(one, messages.get(one, ""), (), answer)
+                for one, answer in wrong.items()
+            ),
+            words=words,
+        )
+        self.reference = package
 
     def _grade(self, answer: Any) -> Result:
         if answer is None or answer is ... or answer is NotImplemented:
@@ -102,35 +137,3 @@ def far(given: Any, due: Any) -> str:
     if due and 0.001 < abs(given / due) < 1000:
         return f"Not yet: your number is {given / due:.3g} times the right one."
     return "Not yet: your number is far from the right one."
-
-
-class Chapter:
-    """The exercises of one chapter, and how far the learner has come; kept in memory
-    only.
-    """
-
-    def __init__(self, title: str, exercises: Sequence[Task]) -> None:
-        """List the exercises in the order in which they should be done."""
-        self.title, self.exercises = title, {task.name: task for task in exercises}
-
-    def progress(self) -> Text:
-        """A table of what is done, tried and untouched."""
-        done = sum(task.passed for task in self.exercises.values())
-        rows = [
-            f"{self.title}: {done} of {len(self.exercises)} right",
-            "",
-            "| done | exercise | difficulty | min | tries | hints |",
-        ]
-        rows.append("| --- | --- | --- | --- | --- | --- |")
-        for name, task in self.exercises.items():
-            mark = "✓" if task.passed else "✗" if task.tries else "○"
-            seen = f"{task.hints_seen}/{len(task.hints)}"
-            rows.append(
-                f"| {mark} | `{name}` | {stars(task.difficulty)} | {task.minutes} | {task.tries} | {seen} |"
-            )
-        return Text("\n".join(rows))
-
-
-def choices(options: Mapping[str, str]) -> str:
-    """Options as a Markdown list."""
-    return "\n".join(f"- **{letter}** {text}" for letter, text in options.items())

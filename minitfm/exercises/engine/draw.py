@@ -2,8 +2,9 @@
 run.
 """
 
+import contextlib
 import random
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +51,25 @@ class Draw:
             torch.Generator().manual_seed(seed),
         )
         self.largest, self.spreads = largest, spreads
+        self.spread: float | None = None
+        self.dtype, self.empty = torch.float64, False
+
+    @contextlib.contextmanager
+    def like(
+        self,
+        spread: float | None = None,
+        dtype: torch.dtype = torch.float64,
+        empty: bool = False,
+    ) -> Iterator[None]:
+        """Inside the block, numbers have this size and type unless told otherwise, and
+        masks leave the first query nothing where ``empty``.
+        """
+        before = self.spread, self.dtype, self.empty
+        self.spread, self.dtype, self.empty = spread, dtype, empty
+        try:
+            yield
+        finally:
+            self.spread, self.dtype, self.empty = before
 
     def sizes(self, names: str) -> dict[str, int]:
         """One size a name, all different, so that no axis can be taken for another."""
@@ -67,22 +87,23 @@ class Draw:
         self,
         *shape: int,
         spread: float | None = None,
-        dtype: torch.dtype = torch.float64,
+        dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Normal numbers."""
+        spread = self.spread if spread is None else spread
         spread = self.random.choice(self.spreads) if spread is None else spread
-        return (
-            torch.randn(shape, generator=self.generator, dtype=torch.float64) * spread
-        ).to(dtype)
+        numbers = torch.randn(shape, generator=self.generator, dtype=torch.float64)
+        return (numbers * spread).to(self.dtype if dtype is None else dtype)
 
     def ids(self, low: int, high: int, *shape: int) -> Tensor:
         """Whole numbers from ``low`` to ``high`` - 1."""
         return torch.randint(low, high, shape, generator=self.generator)
 
-    def mask(self, *shape: int, empty: bool = False) -> Tensor:
+    def mask(self, *shape: int, empty: bool | None = None) -> Tensor:
         """A mask in which some are hidden and every query has a key left; ``empty``
         leaves the first query none.
         """
+        empty = self.empty if empty is None else empty
         mask = torch.rand(shape, generator=self.generator) < 0.6
         mask[..., 0] |= ~mask.any(-1)
         if empty:

@@ -1,15 +1,20 @@
-"""An exercise is data: a statement, a stub, the package's own reference, inputs, hints
-and known mistakes.
+"""An exercise is data: its words, a stub, the reference written out, what is special
+about its inputs, and known mistakes. Everything else is drawn and found by the engine.
 """
 
+import ast
 import itertools
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from minitfm.exercises.engine import texts
+from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.compare import (
     close,
     same,
@@ -20,6 +25,8 @@ from minitfm.exercises.engine.compare import (
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.observe import (
     Outcome,
+    blank,
+    code_of,
     in_words,
     misfit,
     observe,
@@ -32,14 +39,13 @@ from minitfm.exercises.engine.say import (
     GRADIENT,
     RANDOM,
     Clock,
-    blank,
-    code_of,
     praise,
     raised,
     told,
 )
+from minitfm.exercises.engine.shapes import Shape, shapes
 from minitfm.exercises.engine.show import Code, Result, Text, stars
-from minitfm.exercises.engine.source import Patch, build, patched, places
+from minitfm.exercises.engine.source import Patch, build, patched, patches, places
 
 SECONDS = 4.0  # for all calls of a learner's code in one check
 
@@ -48,52 +54,64 @@ SECONDS = 4.0  # for all calls of a learner's code in one check
 class Mistake:
     """A known mistake: patches of the reference's source, or a whole wrong answer, and
     what to say about it.
-
-    One that `raises` explains an exception; the others explain wrong numbers.
     """
 
     name: str
     message: str
     patches: tuple[Patch, ...] = ()
     wrong: Any = None
-    raises: bool = False
 
 
-def mistake(
-    name: str, message: str, *patches: Patch, wrong: Any = None, raises: bool = False
-) -> Mistake:
-    """Write a mistake down: its name, its message, and (old, new) texts of the
-    reference's source.
-    """
-    return Mistake(name, " ".join(message.split()), patches, wrong, raises)
-
-
-@dataclass(kw_only=True)
 class Task:
     """What every exercise has.
 
     Attributes:
         name: as a learner writes it.
-        statement: what to do, as Markdown.
+        words: its title, statement, hints and messages.
         stub: the source text to fill in.
         source: the reference written out: the solution, and what the mistakes patch.
-        hints: from a nudge to almost the answer.
         mistakes: the catalogue of known mistakes.
         difficulty: from 1 to 5.
         minutes: what a learner may need.
+        tries, passed, hints_seen: how far the learner has come.
     """
 
-    name: str
-    statement: str
-    stub: str
-    source: str
-    hints: tuple[str, ...]
-    mistakes: tuple[Mistake, ...]
-    difficulty: int
-    minutes: int
-    tries: int = field(default=0, init=False)
-    passed: bool = field(default=False, init=False)
-    hints_seen: int = field(default=0, init=False)
+    def __init__(
+        self,
+        chapter: Chapter | None,
+        name: str,
+        *,
+        difficulty: int,
+        minutes: int,
+        stub: str,
+        solution: str,
+        mistakes: tuple[Mistake, ...] = (),
+        words: texts.Words | None = None,
+    ) -> None:
+        """Take the words from the chapter's file, unless they are given."""
+        self.name, self.stub, self.source = name, stub, solution
+        self.difficulty, self.minutes = difficulty, minutes
+        if words is None:
+            words = chapter.words[name] if chapter else texts.Words()
+        self.words, self.mistakes = words, mistakes
+        self.tries, self.passed, self.hints_seen = 0, False, 0
+        if chapter is not None:
+            chapter.add(self)
+
+    @property
+    def title(self) -> str:
+        """As a heading."""
+        return self.words.title or self.name.replace("_", " ")
+
+    @property
+    def statement(self) -> str:
+        """What to do, as Markdown."""
+        return self.words.statement
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """From a nudge to almost the answer."""
+        return self.words.hints
 
     def check(self, answer: Any) -> Result:
         """Grade an answer; whatever it is, the result says in words what is wrong with
@@ -106,41 +124,46 @@ class Task:
 
     def grade(self, answer: Any) -> Result:
         """Check without counting the try."""
+        threads = torch.get_num_threads()
+        torch.set_num_threads(1)  # for matrices this small, more only wait for others
         try:
             return self._grade(answer)
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            text = f"This answer could not be checked ({type(error).__name__}); it behaves like nothing we know."
+            kind = type(error).__name__
+            text = f"This answer could not be checked ({kind}); it behaves like nothing we know."
             return self._no(text)
+        finally:
+            torch.set_num_threads(threads)
 
     def _grade(self, answer: Any) -> Result:
         raise NotImplementedError
 
     def hint(self) -> Text:
         """Open the next hint; after the last one, the last one again."""
-        self.hints_seen = min(self.hints_seen + 1, len(self.hints))
-        rest = len(self.hints) - self.hints_seen
+        count = len(self.hints)
+        self.hints_seen = min(self.hints_seen + 1, count)
+        rest = count - self.hints_seen
         more = (
             f"{rest} more: call `hint()` again."
             if rest
             else "That was the last; `solution()` shows the answer."
         )
-        return Text(
-            f"**Hint {self.hints_seen} of {len(self.hints)}.** {self.hints[self.hints_seen - 1]} ({more})"
-        )
+        hint = self.hints[self.hints_seen - 1]
+        return Text(f"**Hint {self.hints_seen} of {count}.** {hint} ({more})")
 
     def solution(self) -> Code:
         """Show the reference."""
         return Code(self.source)
 
     def _repr_markdown_(self) -> str:
-        return f"**{self.name}** {stars(self.difficulty)} · {self.minutes} min\n\n{self.statement}"
+        head = f"**{self.name}** {stars(self.difficulty)} · {self.minutes} min"
+        return f"{head}\n\n{self.statement}"
 
     def __repr__(self) -> str:
-        return (
-            f"{self.name} {stars(self.difficulty)} {self.minutes} min: {self.statement}"
-        )
+        head = f"{self.name} {stars(self.difficulty)} {self.minutes} min"
+        return f"{head}: {self.statement}"
 
     def _no(
         self, message: str, kind: Any = "error", mistakes: tuple[str, ...] = ()
@@ -151,29 +174,117 @@ class Task:
         return self._no("not attempted yet.", "not attempted")
 
 
-@dataclass(repr=False, kw_only=True)
 class Exercise(Task):
     """An exercise whose answer is a function, or a class of modules.
 
-    Attributes:
-        reference: the package's own object, which decides what is right.
-        cases: the calls to compare on, drawn from a Draw.
-        names: what the source and the learner may use besides torch, F, nn and math.
-        axes: the names of the result's axes.
-        words: how to say which entry differs: "query {query} gives key {key} the weight
-            {got}, expected {want}".
+    The shapes in the stub's docstring say which standard inputs are drawn, see
+    `standard`.
     """
 
-    reference: Any
-    cases: Callable[[Draw], list[Case]]
-    names: dict[str, Any] = field(default_factory=dict)
-    axes: tuple[str, ...] = ()
-    words: str = ""
+    def __init__(
+        self,
+        chapter: Chapter | None,
+        name: str,
+        *,
+        difficulty: int,
+        minutes: int,
+        stub: str,
+        solution: str,
+        package: Any = None,
+        mistakes: str = "",
+        wrong: Mapping[str, Any] | None = None,
+        inputs: Callable[..., tuple[Any, ...]] | None = None,
+        init: Callable[..., tuple[Any, ...]] = lambda **sizes: (),
+        special: Callable[[Draw], list[Case]] = lambda draw: [],
+        sizes: str = "",
+        shapes: str = "",
+        results: Sequence[tuple[str, str]] = (),
+        axes: str = "",
+        gradients: bool = True,
+        without: Sequence[str] = (),
+        forms: Sequence[str] = (),
+        names: Mapping[str, Any] | None = None,
+        words: texts.Words | None = None,
+    ) -> None:
+        """Describe an exercise.
 
-    def __post_init__(self) -> None:
+        Args:
+            chapter: to which it belongs.
+            name: as a learner writes it.
+            difficulty: from 1 to 5.
+            minutes: what a learner may need.
+            stub: what the learner fills in; its docstring says the shapes.
+            solution: the reference written out.
+            package: the package's own object, or a function that calls it: a test holds
+                it equal to the solution, and a learner's answer may call it.
+            mistakes: the known mistakes as patches of the solution, see
+                `source.patches`; each has a message in the chapter's words.
+            wrong: known mistakes that are whole wrong answers, by name.
+            inputs: draws the arguments, ``inputs(draw, **sizes)``; without it they are
+                normal numbers, whole numbers or masks, as the stub says.
+            init: what a class is made with, ``init(**sizes)``.
+            special: the calls that no other exercise needs.
+            sizes: the names of the sizes to draw, if not those in the stub's arguments.
+            shapes: shapes that the stub does not say, in the same words.
+            results: name and axes of each result, where there are several.
+            axes: the names of the result's axes, if not those behind the stub's arrow.
+            gradients: compare gradients, too.
+            without: standard inputs that make no sense here, by their note.
+            forms: other right answers, whose single edits explain wrong ones as well.
+            names: what source and learner may use besides torch, F, nn and math.
+            words: its words, if they are not in the chapter's file.
+        """
+        if words is None and chapter is not None:
+            words = chapter.words[name]
+        messages = words.messages if words else {}
+        catalogue = [
+            Mistake(one, messages.get(one, ""), patch)
+            for one, patch in patches(mistakes).items()
+        ]
+        catalogue += [
+            Mistake(one, messages.get(one, ""), (), answer)
+            for one, answer in (wrong or {}).items()
+        ]
+        super().__init__(
+            chapter,
+            name,
+            difficulty=difficulty,
+            minutes=minutes,
+            stub=stub,
+            solution=solution,
+            mistakes=tuple(catalogue),
+            words=words,
+        )
+        self.package, self.names, self.forms = package, dict(names or {}), tuple(forms)
+        self.gradients, self.without = gradients, tuple(without)
+        self.special, self._inputs, self._init = special, inputs, init
+        given, made = _documented(stub, shapes)
+        self.shapes = {shape.name: shape for shape in given}
+        self.results = tuple((name, tuple(axes.split())) for name, axes in results)
+        if not self.results:
+            told = made[0].axes if made else ()
+            self.results = (("", tuple(axes.split()) if axes else told),)
+        self.sizes = sizes.split() or _sizes_of(given)
         self._built: dict[tuple[Mistake, ...], Any] = {}
         self._truth: list[tuple[Case, Outcome]] = []
-        self.inputs = parameters(self.implementation())
+        self._outcomes: dict[Any, dict[int, Outcome]] = {}
+
+    # The reference and what is wrong with it
+
+    @cached_property
+    def inputs(self) -> list[str]:
+        """The names of the arguments."""
+        return parameters(self.implementation())
+
+    @property
+    def reference(self) -> Any:
+        """What decides: the solution."""
+        return self.implementation()
+
+    @property
+    def name_in_source(self) -> str:
+        """What the stub calls the function or class."""
+        return re.findall(r"^(?:def|class) (\w+)", self.source, re.MULTILINE)[-1]
 
     def implementation(self, *mistakes: Mistake) -> Any:
         """The written-out reference with these mistakes in it; None if they patch the
@@ -188,36 +299,143 @@ class Exercise(Task):
             return mistakes[0].wrong
         if any(one.wrong is not None for one in mistakes):
             return None
-        if len(mistakes) == 2 and places(self.source, mistakes[0].patches) & places(
-            self.source, mistakes[1].patches
-        ):
+        if len(mistakes) == 2:
+            first, second = (places(self.source, one.patches) for one in mistakes)
+            if first & second:
+                return None
+        all_patches = tuple(patch for one in mistakes for patch in one.patches)
+        source = patched(self.source, all_patches)
+        if source is None:
             return None
-        source = patched(
-            self.source, tuple(patch for one in mistakes for patch in one.patches)
-        )
-        return (
-            None if source is None else build(source, self.name_in_source, self.names)
-        )
+        return build(source, self.name_in_source, self.names)
+
+    # The inputs
+
+    def cases(self, draw: Draw) -> list[Case]:
+        """The calls to compare on: the special ones, and the standard ones."""
+        return [*self.special(draw), *self.standard(draw)]
+
+    def standard(self, draw: Draw) -> list[Case]:
+        """What every exercise is tried on, drawn from the shapes in its stub: plain
+        numbers, each size 1, float32, numbers of size 100 and 1e-3, tensors that are
+        views, gradients, a row that may attend to nothing; optional arguments left out
+        and given.
+        """
+        if self._inputs is None and not self._drawable:
+            return []
+        cases = []
+        for note, fixed, options in self._kinds():
+            if note not in self.without:
+                cases.append(self._case(draw, note, fixed, **options))
+        return cases
 
     @property
-    def name_in_source(self) -> str:
-        """What the stub calls the function or class."""
-        return re.findall(r"^(?:def|class) (\w+)", self.source, re.MULTILINE)[-1]
+    def _drawable(self) -> bool:
+        """Whether the stub says the shape of every argument."""
+        optional = self._defaults
+        return bool(self.shapes) and all(
+            name in self.shapes or name in optional for name in self.inputs
+        )
+
+    @cached_property
+    def _defaults(self) -> set[str]:
+        """The arguments that may be left out."""
+        tree = ast.parse(self.stub)
+        function = [
+            node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)
+        ][-1]
+        count = len(function.args.defaults)
+        return {
+            one.arg for one in function.args.args[len(function.args.args) - count :]
+        }
+
+    def _kinds(self) -> list[tuple[str, dict[str, int], dict[str, Any]]]:
+        """Note, fixed sizes and options of the standard cases."""
+        optional = any(shape.optional for shape in self.shapes.values())
+        masked = [s.name for s in self.shapes.values() if s.kind == "true"]
+        numeric = self._inputs is not None or any(
+            shape.kind == "number" for shape in self.shapes.values()
+        )
+        names = " and ".join(
+            f"`{shape.name}`" for shape in self.shapes.values() if shape.optional
+        )
+        kinds: list[tuple[str, dict[str, int], dict[str, Any]]] = []
+        if optional:
+            kinds.append((f"without {names}", {}, {"bare": True}))
+        kinds.append((f"with {names}" if optional else "with plain inputs", {}, {}))
+        kinds += [(f"with {size} = 1", {size: 1}, {}) for size in self.sizes]
+        kinds.append(("with inputs that are views", {}, {"view": True}))
+        if numeric:
+            kinds += [
+                ("in float32", {}, {"dtype": torch.float32}),
+                ("with numbers of size 100", {}, {"spread": 100.0}),
+                ("with numbers of size 0.001", {}, {"spread": 0.001}),
+            ]
+        if masked and optional:
+            note = "with a mask that leaves a row nothing"
+            kinds.append((note, {}, {"empty": True}))
+        if numeric and self.gradients:
+            plain = {"grad": True, "spread": 0.5}
+            kinds.append(("gradients", {}, plain))
+            if optional:
+                kinds.append(
+                    (f"gradients, without {names}", {}, plain | {"bare": True})
+                )
+            if masked and optional:
+                note = "gradients, with a mask that leaves a row nothing"
+                kinds.append((note, {}, plain | {"empty": True}))
+        return kinds
+
+    def _case(
+        self,
+        draw: Draw,
+        note: str,
+        fixed: Mapping[str, int],
+        *,
+        bare: bool = False,
+        view: bool = False,
+        grad: bool = False,
+        **options: Any,
+    ) -> Case:
+        sizes = {**draw.sizes(" ".join(self.sizes)), **fixed} if self.sizes else {}
+        with draw.like(**options):
+            args = self._drawn(draw, sizes)
+        if bare:
+            count = sum(shape.optional for shape in self.shapes.values())
+            args = args[: len(args) - count]
+        if view:
+            args = tuple(as_view(arg) for arg in args)
+        return Case(args, self._init(**sizes), note, sizes, grad)
+
+    def _drawn(self, draw: Draw, sizes: dict[str, int]) -> tuple[Any, ...]:
+        if self._inputs is not None:
+            return self._inputs(draw, **sizes)
+        known = (self.shapes[name] for name in self.inputs if name in self.shapes)
+        return tuple(_tensor(draw, shape, sizes) for shape in known)
 
     def truth(self) -> list[tuple[Case, Outcome]]:
         """The cases with what the reference gives."""
         if not self._truth:
-            self._truth = [
-                (case, self.observe(self.reference, case))
-                for case in self.cases(Draw())
-            ]
+            cases = self.cases(Draw())
+            self._truth = [(case, self.observe(self.reference, case)) for case in cases]
         return self._truth
 
     def observe(
         self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
     ) -> Outcome:
         """Run one implementation on one case."""
-        return observe(self.reference, candidate, case, self.inputs, seconds, seed)
+        return observe(
+            self.reference,
+            candidate,
+            case,
+            self.inputs,
+            seconds,
+            seed,
+            tuple(name for name, _ in self.results) if len(self.results) > 1 else (),
+            not self.gradients,
+        )
+
+    # The verdict
 
     def _grade(self, answer: Any) -> Result:
         problem = self._unusable(answer)
@@ -231,63 +449,59 @@ class Exercise(Task):
             verdict = self._hopeless(answer, outcomes[-1])
             if verdict is not None:  # a result that did not pass is false
                 return verdict
-        if not all(
-            same(outcome, truth) for outcome, (_, truth) in zip(outcomes, self.truth())
-        ):
+        pairs = zip(outcomes, self.truth())
+        if not all(same(outcome, truth) for outcome, (_, truth) in pairs):
             return self._explain(answer, outcomes)
-        with called(code_of(self.reference)) as calls, clock:
+        with called(code_of(self.package)) as calls, clock:
             again = self.observe(answer, self.truth()[0][0], clock.left, seed=1)
-        if not same(again, outcomes[0]):
+        if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
-        return Result(
-            self.name,
-            True,
-            praise(bool(calls), any(outcome.printed for outcome in outcomes)),
-            "right",
-        )
+        printed = any(outcome.printed for outcome in outcomes)
+        return Result(self.name, True, praise(bool(calls), printed), "right")
 
     def _unusable(self, answer: Any) -> str:
         a_class = isinstance(self.reference, type)
+        got = in_words(answer)
         if a_class and not issubclass(type(answer), type):
             made = (
                 " Give the class itself, without parentheses."
                 if hasattr(type(answer), "forward")
                 else ""
             )
-            return f"This exercise checks a class, `{self.name_in_source}`; it got {in_words(answer)}.{made}"
+            return f"This exercise checks a class, `{self.name_in_source}`; it got {got}.{made}"
         if not a_class and (not callable(answer) or issubclass(type(answer), type)):
-            got = "a class" if issubclass(type(answer), type) else in_words(answer)
-            return f"This exercise checks a function of ({', '.join(self.inputs)}); it got {got}."
+            got = "a class" if issubclass(type(answer), type) else got
+            name = self.name_in_source
+            called = (
+                f" Give the function itself, not what it returns: `check({name})`."
+                if isinstance(answer, Tensor | tuple | list)
+                else ""
+            )
+            return f"This exercise checks a function of ({', '.join(self.inputs)}); it got {got}.{called}"
         case = max((case for case, _ in self.truth()), key=lambda case: len(case.args))
         target = getattr(answer, "forward", None) if a_class else answer
         args = (None, *case.args) if a_class and target is not None else case.args
-        trouble = guarded(
-            misfit, target, args, seconds=1.0
-        ).value  # an object may raise what it likes when asked
+        # an object may raise what it likes when asked
+        trouble = guarded(misfit, target, args, seconds=1.0).value
         who = "`forward`" if a_class else "The function"
-        return (
-            f"{who} must take ({', '.join(self.inputs)}): {trouble}." if trouble else ""
-        )
+        if not trouble:
+            return ""
+        return f"{who} must take ({', '.join(self.inputs)}): {trouble}."
 
     def _hopeless(self, answer: Any, outcome: Outcome) -> Result | None:
         """What ends a check at once."""
         if outcome.stopped:
             return self._no(ENDLESS)
-        raised = outcome.raised
-        if (
-            raised
-            and raised.kind == "NotImplementedError"
-            and (not raised.text or "raise " in raised.line)
-        ):
-            return (
-                self._not_attempted()
-            )  # the stub's own line; torch raises one, too, and says why
+        error = outcome.raised
+        # the stub's own line; torch raises one, too, and says why
+        stub = error and (not error.text or "raise " in error.line)
+        if error and error.kind == "NotImplementedError" and stub:
+            return self._not_attempted()
         if outcome.strange.startswith("None") and blank(answer):
             return self._not_attempted()
         if outcome.strange:
-            return self._no(
-                f"It should return a tensor; it returned {outcome.strange}."
-            )
+            what = f"It should return a tensor; it returned {outcome.strange}."
+            return self._no(what)
         return None
 
     def _explain(self, answer: Any, outcomes: list[Outcome]) -> Result:
@@ -298,76 +512,111 @@ class Exercise(Task):
         case, outcome, truth = next(row for row in rows if not same(row[1], row[2]))
         found = self.explanations(outcomes)
         if found:
-            names = tuple(
-                dict.fromkeys(one.name for mistakes in found for one in mistakes)
-            )
+            every = [one.name for mistakes in found for one in mistakes]
             where = (
                 f" ({outcome.raised.kind} in {outcome.raised.line})"
                 if outcome.raised and outcome.raised.line
                 else ""
             )
+            names = tuple(dict.fromkeys(every))
             return self._no(told(found) + where, "known mistake", names)
         for _, seen, _ in rows:
             if seen.changed:
-                return self._no(CHANGED.format(name=seen.changed[0]), "unknown mistake")
+                told_so = CHANGED.format(name=seen.changed[0])
+                return self._no(told_so, "unknown mistake")
         if outcome.raised:
             return self._no(raised(outcome, case))
-        if not same(
-            self.observe(answer, rows[0][0], seed=1, seconds=SECONDS), outcomes[0]
-        ):
+        again = self.observe(answer, rows[0][0], seed=1, seconds=SECONDS)
+        if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
-        return self._no(self._difference(rows, case, outcome, truth), "unknown mistake")
+        message = self._difference(rows, case, outcome, truth)
+        return self._no(message, "unknown mistake")
 
     def _difference(
-        self,
-        rows: list[tuple[Case, Outcome, Outcome]],
-        case: Case,
-        outcome: Outcome,
-        truth: Outcome,
+        self, rows: Any, case: Case, outcome: Outcome, truth: Outcome
     ) -> str:
-        got, want = outcome.value, truth.value
-        assert got is not None
-        assert want is not None
-        others = {row[0].note for row in rows if same(row[1], row[2])} - {
-            row[0].note for row in rows if row[0] is case
-        }
-        fine = ", ".join(sorted(note for note in others if note))
-        note = f"{case.note[:1].upper()}{case.note[1:]}: " if case.note else ""
+        good = {row[0].note for row in rows if same(row[1], row[2])}
+        good -= {row[0].note for row in rows if row[0] is case}
+        fine = ", ".join(sorted(note for note in good if note))
         tail = f" (Right already: {fine}.)" if fine else ""
+        part = next(
+            (
+                i
+                for i, (got, want) in enumerate(zip(outcome.values, truth.values))
+                if not close(got, want)
+            ),
+            None,
+        )
+        name, axes = self.results[part or 0]
+        note = f"{case.note[:1].upper()}{case.note[1:]}" if case.note else ""
+        note = f"{note} (`{name}`)" if name else note
+        note = f"{note}: " if note else ""
+        if part is None:
+            return note + GRADIENT + tail
+        got, want = outcome.values[part], truth.values[part]
         if got.device != want.device:
             return f"The result is on {got.device}, the inputs are on {want.device}: make new tensors where `x.device` is."
         for name, arg in zip(self.inputs, case.args):
-            if (
-                isinstance(arg, torch.Tensor)
-                and got.shape == arg.shape
-                and torch.equal(got, arg)
-            ):
+            alike = isinstance(arg, Tensor) and got.shape == arg.shape
+            if alike and torch.equal(got, arg):
                 return f"It returns its input `{name}` as it came."
         if got.shape != want.shape:
-            return note + wrong_shape(got, want, self.axes, case) + tail
+            return note + wrong_shape(got, want, axes, case) + tail
         if got.dtype != want.dtype:
             return note + wrong_dtype(got, want) + tail
-        if close(got, want):
-            return note + GRADIENT + tail
-        return note + wrong_values(got, want, self.axes, self.words, case) + tail
+        return note + wrong_values(got, want, axes, self.words.says, case) + tail
+
+    def outcome(self, key: Any, candidate: Any, index: int) -> Outcome:
+        """What a known implementation gives on a case, computed once and kept."""
+        kept = self._outcomes.setdefault(key, {})
+        if index not in kept:
+            kept[index] = self.observe(candidate, self.truth()[index][0])
+        return kept[index]
 
     def explanations(self, outcomes: list[Outcome]) -> list[tuple[Mistake, ...]]:
         """The known mistakes that give exactly these outcomes; else the pairs of them
         that do.
         """
-        cases = [case for case, _ in self.truth()]
-        failed = any(outcome.raised for outcome in outcomes)
 
         def explains(mistakes: tuple[Mistake, ...]) -> bool:
-            if failed and not any(one.raises for one in mistakes):
-                return False
             wrong = self.implementation(*mistakes)
-            pairs = zip(cases, outcomes)
-            return wrong is not None and all(
-                same(self.observe(wrong, case), outcome) for case, outcome in pairs
+            if wrong is None:
+                return False
+            key = tuple(one.name for one in mistakes)
+            return all(
+                same(self.outcome(key, wrong, i), outcome)
+                for i, outcome in enumerate(outcomes)
             )
 
         single = [(one,) for one in self.mistakes if explains((one,))]
         return list(single) or [
             pair for pair in itertools.combinations(self.mistakes, 2) if explains(pair)
         ]
+
+
+def _documented(stub: str, more: str) -> tuple[list[Shape], list[Shape]]:
+    """The shapes in the docstring of the stub's last function."""
+    functions = [
+        node for node in ast.walk(ast.parse(stub)) if isinstance(node, ast.FunctionDef)
+    ]
+    text = ast.get_docstring(functions[-1]) if functions else ""
+    given, made = shapes(text or "")
+    return [*given, *shapes(more)[0]], made
+
+
+def _sizes_of(given: list[Shape]) -> list[str]:
+    return list(dict.fromkeys(name for shape in given for name in shape.names))
+
+
+def _tensor(draw: Draw, shape: Shape, sizes: dict[str, int]) -> Tensor:
+    size = shape.sizes(sizes)
+    if shape.kind == "whole":
+        return draw.ids(0, 9, *size)
+    return draw.mask(*size) if shape.kind == "true" else draw.normal(*size)
+
+
+def as_view(arg: Any) -> Any:
+    """The same numbers, lying in memory in another order."""
+    if not isinstance(arg, Tensor) or arg.ndim < 2:
+        return arg
+    return arg.transpose(0, 1).contiguous().transpose(0, 1)

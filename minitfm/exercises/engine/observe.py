@@ -6,8 +6,10 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from types import CodeType, FunctionType
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,8 +25,8 @@ class Outcome:
     """What one call gave.
 
     Attributes:
-        value: the returned tensor.
-        gradients: of a weighted sum of the value, by every floating-point input and
+        values: the returned tensors; empty where there are none.
+        gradients: of a weighted sum of the values, by every floating-point input and
             then every parameter by name.
         raised: the exception instead of a value.
         strange: what was returned instead of a tensor, in words.
@@ -35,7 +37,7 @@ class Outcome:
             device without data).
     """
 
-    value: Tensor | None = None
+    values: tuple[Tensor, ...] = ()
     gradients: tuple[Tensor, ...] = ()
     raised: Raised | None = None
     strange: str = ""
@@ -52,12 +54,33 @@ def observe(
     inputs: list[str],
     seconds: float = 60.0,
     seed: int = 0,
+    results: tuple[str, ...] = (),
+    plain: bool = False,
 ) -> Outcome:
     """Run ``candidate``, a function or a class of modules like ``reference``, on one
     case.
+
+    Args:
+        reference: what it is made like.
+        candidate: the learner's.
+        case: what it is called with.
+        inputs: the arguments' names.
+        seconds: after which it is stopped.
+        seed: of torch's, NumPy's and Python's random numbers.
+        results: the names of the results where there are several.
+        plain: numbers, lists and arrays pass for tensors.
     """
     ran = guarded(
-        _call, reference, candidate, case, inputs, seed, seconds=seconds, seed=seed
+        _call,
+        reference,
+        candidate,
+        case,
+        inputs,
+        seed,
+        results,
+        plain,
+        seconds=seconds,
+        seed=seed,
     )
     outcome = (
         ran.value
@@ -71,7 +94,13 @@ def observe(
 
 
 def _call(
-    reference: Any, candidate: Any, case: Case, inputs: list[str], seed: int
+    reference: Any,
+    candidate: Any,
+    case: Case,
+    inputs: list[str],
+    seed: int,
+    results: tuple[str, ...],
+    plain: bool,
 ) -> Outcome:
     leaves, args = [], []
     weights: list[nn.Parameter] = []
@@ -80,12 +109,11 @@ def _call(
             arg = copy.deepcopy(arg).to(case.device)
             weights += [parameter for _, parameter in sorted(arg.named_parameters())]
         elif isinstance(arg, Tensor):
-            arg = arg.clone().to(case.device)
+            arg = copied(arg).to(case.device)
             if case.grad and arg.is_floating_point():
                 leaves.append(arg.requires_grad_())
-                arg = (
-                    arg.clone()
-                )  # a write into a leaf would raise instead of being noticed
+                # a write into a leaf would raise instead of being noticed
+                arg = copied(arg)
         args.append(arg)
     before = [arg.detach().clone() if isinstance(arg, Tensor) else None for arg in args]
     subject = candidate
@@ -101,10 +129,72 @@ def _call(
         for name, arg, old in zip(inputs, args, before)
         if old is not None and not unchanged(arg, old)
     ]
-    if type(value) not in TENSORS or value.layout != torch.strided or value.is_nested:
-        return Outcome(strange=in_words(value), changed=tuple(changed))
-    gradients = _gradients(value, leaves, weights) if case.grad and not changed else ()
-    return Outcome(value.detach().clone(), gradients, changed=tuple(changed))
+    if value is None and blank(candidate):
+        return Outcome(strange=in_words(value))
+    values = unpacked(value, results) if results else (value,)
+    dtype = next((a.dtype for a in args if numbers_in(a)), torch.float64)
+    values = tuple(as_tensor(one, plain, dtype) for one in values)
+    for one in values:
+        if not usable(one):
+            return Outcome(strange=in_words(one), changed=tuple(changed))
+    gradients = _gradients(values, leaves, weights) if case.grad and not changed else ()
+    kept = tuple(one.detach().clone() for one in values)
+    return Outcome(kept, gradients, changed=tuple(changed))
+
+
+def usable(value: Any) -> bool:
+    """Whether it is a plain, dense tensor."""
+    return (
+        type(value) in TENSORS and value.layout == torch.strided and not value.is_nested
+    )
+
+
+def numbers_in(value: Any) -> bool:
+    """Whether it is a tensor of floating-point numbers."""
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+def as_tensor(value: Any, plain: bool, dtype: torch.dtype) -> Any:
+    """A number, an array or a list of numbers as the tensor that it stands for, where
+    the exercise asks for no gradient; anything else as it is.
+    """
+    numbers = isinstance(value, int | float | np.number | np.ndarray | list | tuple)
+    if not plain or not numbers or isinstance(value, bool):
+        return value
+    if isinstance(value, list | tuple) and any(map(usable, value)):
+        return torch.stack(tuple(value)) if all(map(usable, value)) else value
+    try:
+        tensor = torch.as_tensor(np.asarray(value))
+    except (TypeError, ValueError, RuntimeError):
+        return value
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def unpacked(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """The several results of a call.
+
+    Raises:
+        Complaint: if they are not as many as named, or one is no tensor.
+    """
+    quoted = [f"`{name}`" for name in names]
+    due = f"It should return {', '.join(quoted[:-1])} and {quoted[-1]}, in this order"
+    if issubclass(type(value), Tensor):
+        raise Complaint(f"{due}; it returned one tensor.")
+    if not issubclass(type(value), tuple | list):
+        raise Complaint(f"{due}; it returned {in_words(value)}.")
+    if len(value) != len(names):
+        ending = "s" * (len(value) != 1)
+        raise Complaint(f"{due}; it returned {len(value)} thing{ending}.")
+    for name, one in zip(names, value):
+        if not issubclass(type(one), Tensor):
+            told = f"{due}, each of them a tensor; its `{name}` is {in_words(one)}."
+            raise Complaint(told)
+    return tuple(value)
+
+
+def copied(tensor: Tensor) -> Tensor:
+    """A copy that lies in memory as the tensor does."""
+    return tensor.clone(memory_format=torch.preserve_format)
 
 
 def unchanged(now: Tensor, before: Tensor) -> bool:
@@ -119,17 +209,23 @@ def unchanged(now: Tensor, before: Tensor) -> bool:
 
 
 def _gradients(
-    value: Tensor, leaves: list[Tensor], weights: list[nn.Parameter]
+    values: tuple[Tensor, ...], leaves: list[Tensor], weights: list[nn.Parameter]
 ) -> tuple[Tensor, ...]:
     wanted = [tensor for tensor in (*leaves, *weights) if tensor.requires_grad]
-    if not value.requires_grad:
+    tracked = [(i, value) for i, value in enumerate(values) if value.requires_grad]
+    if not tracked or not wanted:
         return tuple(torch.zeros_like(tensor) for tensor in wanted)
     # an uneven probe: the plain sum of softmax weights would have no gradient at all
-    probe = (
-        torch.arange(1, value.numel() + 1, dtype=value.dtype).cos().view(value.shape)
-    )
+    probes = [
+        (torch.arange(1, value.numel() + 1, dtype=value.dtype) + i / 3)
+        .cos()
+        .view(value.shape)
+        for i, value in tracked
+    ]
     try:
-        found = torch.autograd.grad(value, wanted, probe, allow_unused=True)
+        found = torch.autograd.grad(
+            [value for _, value in tracked], wanted, probes, allow_unused=True
+        )
     except RuntimeError as error:
         if "inplace" not in str(error):
             raise
@@ -195,6 +291,8 @@ def in_words(value: Any) -> str:
     if issubclass(type(value), Tensor):
         return (
             "a sparse or nested tensor"
+            if type(value) in TENSORS and not usable(value)
+            else f"a tensor of {tuple(value.shape)}"
             if type(value) in TENSORS
             else f"a {kind}, not a plain tensor"
         )
@@ -223,3 +321,32 @@ def misfit(candidate: Any, args: tuple[Any, ...]) -> str:
     except TypeError as error:
         return str(error)
     return ""
+
+
+def blank(answer: Any) -> bool:
+    """Whether a function, or the `forward` of a class, has nothing but `...`, `pass` or
+    a docstring in it.
+    """
+    code = code_of(answer)
+    return (
+        code is not None
+        and not code.co_names
+        and not set(code.co_varnames[code.co_argcount :])
+        and code.co_nlocals <= (code.co_argcount + code.co_kwonlyargcount)
+        and all(
+            constant is None or constant is ... or isinstance(constant, str)
+            for constant in code.co_consts
+        )
+    )
+
+
+def code_of(thing: Any) -> CodeType | None:
+    """The code object of a function, or of a class's `forward`, under any
+    decorators.
+    """
+    function = (
+        getattr(thing, "forward", None) if issubclass(type(thing), type) else thing
+    )
+    if type(function) is not FunctionType:
+        return None
+    return getattr(inspect.unwrap(function), "__code__", None)

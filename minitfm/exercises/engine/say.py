@@ -1,8 +1,6 @@
 """The checker's sentences, and the small questions it asks to choose among them."""
 
-import inspect
 import time
-from types import CodeType, FunctionType
 from typing import Any
 
 from minitfm.exercises.engine.draw import Case
@@ -79,32 +77,3 @@ def raised(outcome: Outcome, case: Case) -> str:
     return f"It raised {what}{where}{note}." + (
         f" The sizes were: {shapes}." if shapes else ""
     )
-
-
-def blank(answer: Any) -> bool:
-    """Whether a function, or the `forward` of a class, has nothing but `...`, `pass` or
-    a docstring in it.
-    """
-    code = code_of(answer)
-    return (
-        code is not None
-        and not code.co_names
-        and not set(code.co_varnames[code.co_argcount :])
-        and code.co_nlocals <= (code.co_argcount + code.co_kwonlyargcount)
-        and all(
-            constant is None or constant is ... or isinstance(constant, str)
-            for constant in code.co_consts
-        )
-    )
-
-
-def code_of(thing: Any) -> CodeType | None:
-    """The code object of a function, or of a class's `forward`, under any
-    decorators.
-    """
-    function = (
-        getattr(thing, "forward", None) if issubclass(type(thing), type) else thing
-    )
-    if type(function) is not FunctionType:
-        return None
-    return getattr(inspect.unwrap(function), "__code__", None)

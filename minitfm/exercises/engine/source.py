@@ -1,9 +1,6 @@
-"""Read the package's own source, patch it, and run what comes out."""
+"""Patch the reference's source, and run what comes out."""
 
-import ast
-import inspect
 import math
-import sys
 import textwrap
 from typing import Any
 
@@ -14,21 +11,28 @@ from torch import nn
 Patch = tuple[str, str]
 
 
-def live(thing: Any) -> str:
-    """The source of a function or class of this package as it stands in its file, even
-    where a test has wrapped it.
+def patches(text: str) -> dict[str, tuple[Patch, ...]]:
+    """Read known mistakes: a line ``name: old => new`` each, further patches of the same
+    mistake on lines of their own that begin with ``+``. A line break inside a patch is
+    written ⏎, a space at its end ␣.
     """
-    text = inspect.getsource(sys.modules[thing.__module__])
-    for node in ast.parse(text).body:
-        if (
-            isinstance(node, ast.FunctionDef | ast.ClassDef)
-            and node.name == thing.__name__
-        ):
-            first = min(
-                [node.lineno, *(decorator.lineno for decorator in node.decorator_list)]
-            )
-            return "\n".join(text.splitlines()[first - 1 : node.end_lineno])
-    raise ValueError(f"{thing.__module__} defines no {thing.__name__} at its top level")
+    found: dict[str, list[Patch]] = {}
+    name = ""
+    for line in filter(None, map(str.rstrip, text.splitlines())):
+        head, arrow, new = line.partition(" =>")
+        if line.startswith("+"):
+            old = head[1:].removeprefix(" ")
+        else:
+            name, _, old = head.partition(": ")
+        if not arrow or not old:
+            raise ValueError(f"no patch: {line!r}")
+        patch = (_plain(old), _plain(new.removeprefix(" ")))
+        found.setdefault(name, []).append(patch)
+    return {name: tuple(several) for name, several in found.items()}
+
+
+def _plain(text: str) -> str:
+    return text.replace("⏎", "\n").replace("␣", " ")
 
 
 def patched(source: str, patches: tuple[Patch, ...]) -> str | None:
