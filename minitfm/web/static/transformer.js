@@ -6,6 +6,7 @@
 //
 // A vector is a Float32Array; a sequence is an array of vectors, one for each token.
 
+const PAD = 0;
 export const BOS = 1;
 export const EOS = 2;
 
@@ -208,7 +209,7 @@ export class Transformer {
       const name = `decoder.layers.${layer}`;
       const looking = (kind, offers, at) => (input) => {
         if (kind === "self_attention") {
-          const hidden = id === this.config.pad; // no token may look at padding, should an untrained model write it
+          const hidden = id === PAD; // no token may look at padding, should an untrained model write it
           offers.push({ ...this.keyAndValue(`${name}.${kind}`, input, at), hidden }); // before it looks: it sees itself
         }
         const looked = this.attend(`${name}.${kind}`, input, offers, at);
