@@ -1,21 +1,33 @@
-"""How a trained model writes: beam search (chapter 12)."""
+"""How a trained model writes: beam search, sampling, a cache of keys and values, and
+averaged weights (chapter 12).
+"""
 
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from minitfm.fast.writer import CachedTransformer
+from minitfm.attention import scaled_dot_product_attention
+from minitfm.masks import padding_mask
+from minitfm.multihead import merge_heads, split_heads
 from minitfm.seq2seq import EncoderDecoder
-from minitfm.study.vocabulary import BOS, EOS, PAD
 from minitfm.transformer import Transformer
 
 
 class Hypothesis(NamedTuple):
-    """One translation: its tokens with <eos>, unless the limit came first, its
-    log-probability in nats, its score.
+    """One translation that a beam search found.
+
+    Attributes:
+        tokens: its ids without <bos>; the last one is <eos>, unless the longest length
+            came first.
+        log_probability: of all these tokens, in nats.
+        score: the log-probability over the ``length_penalty``.
     """
 
     tokens: list[int]
@@ -24,209 +36,386 @@ class Hypothesis(NamedTuple):
 
 
 def length_penalty(length: int, alpha: float) -> float:
-    """((5 + length) / 6)^alpha: a log-probability is divided by it, since every further
-    token makes it smaller.
+    """((5 + length) / 6)^alpha. A log-probability is divided by it, because every
+    further token lowers the sum.
 
-    The paper names alpha 0.6 (section 6.1) and refers to Wu et al. (2016, equation 14)
-    for the formula.
+    The paper names alpha = 0.6 (section 6.1) and takes the formula from Wu et al.
+    (2016, equation 14).
     """
     return ((5 + length) / 6) ** alpha
 
 
-class Beams:
-    """Any encoder-decoder with ``beam`` translations of every sentence in progress, in
-    neighboring rows.
-
-    The plain way: every row has a state of its own, and to continue a translation is to
-    copy its state.
-    """
-
-    def __init__(self, model: EncoderDecoder) -> None:
-        """Write with ``model``."""
-        self.model = model
-
-    def start(self, source: Int[Tensor, "sentence source"], beam: int = 1) -> Any:
-        """Read each sentence once; all its beams begin in the same state."""
-        return tree_map(
-            lambda part: part.repeat_interleave(beam, 0), self.model.start(source)
-        )
-
-    def step(
-        self, token: Int[Tensor, " row"], state: Any
-    ) -> tuple[Float[Tensor, "row vocabulary"], Any]:
-        """Append one token to every row."""
-        return self.model.step(token, state)
-
-    def reorder(self, state: Any, parents: Int[Tensor, "sentence beam"]) -> Any:
-        """Let place i of each beam continue what stands in place ``parents[i]``."""
-        beam = parents.shape[1]
-        rows = parents + beam * torch.arange(
-            len(parents), device=parents.device
-        ).unsqueeze(1)
-        return tree_map(lambda part: part[rows.flatten()], state)
-
-    def keep(self, state: Any, kept: Bool[Tensor, " sentence"]) -> Any:
-        """Go on with these sentences only."""
-        return tree_map(
-            lambda part: part[kept.repeat_interleave(len(part) // len(kept))], state
-        )
-
-
-def writer(model: Any, cached: bool = True) -> Any:
-    """What ``model`` writes with: a Transformer with its cache, any other model, or
-    ``cached=False``, plainly.
-
-    To write many batches, make a writer once and hand it over in place of the model:
-    its weights are packed then.
-    """
-    if isinstance(model, (CachedTransformer, Beams)):
-        return model
-    return (
-        CachedTransformer(model)
-        if cached and isinstance(model, Transformer)
-        else Beams(model)
-    )
-
-
-def limits(
-    source: Int[Tensor, "sentence source"], extra: int = 50
+def longest_lengths(
+    source: Int[Tensor, "sentence source"], extra: int = 50, pad: int = 0
 ) -> Int[Tensor, " sentence"]:
-    """The most tokens to write for each sentence: as many as it has itself, and
+    """The paper's limit to the length of each translation: that of its source, plus
     ``extra`` (section 6.1).
     """
-    return (source != PAD).sum(1) + extra
+    return (source != pad).sum(1) + extra
 
 
-@torch.inference_mode()
+@contextmanager
+def without_dropout(model: EncoderDecoder) -> Iterator[None]:
+    """Switch dropout off inside the ``with`` block, and leave the model in the mode in
+    which it was.
+    """
+    was_training = model.training
+    model.train(False)
+    try:
+        yield
+    finally:
+        model.train(was_training)
+
+
+def lengths_of(
+    source: Int[Tensor, "sentence source"],
+    max_length: Int[Tensor, " sentence"] | int | None,
+    pad: int = 0,
+) -> Int[Tensor, " sentence"]:
+    """The most tokens to write for each sentence: what the caller gave, or else the
+    paper's ``longest_lengths``.
+
+    Raises:
+        ValueError: if one of them leaves no room for a token.
+    """
+    if max_length is None:
+        return longest_lengths(source, pad=pad)
+    lengths = torch.as_tensor(max_length, device=source.device).expand(len(source))
+    if (lengths < 1).any():
+        raise ValueError(f"max_length={lengths.min().item()}; choose 1 or more")
+    return lengths
+
+
+@torch.no_grad()
 def beam_search(
-    model: EncoderDecoder | Beams,
+    model: EncoderDecoder,
     source: Int[Tensor, "sentence source"],
     *,
     beam: int = 4,
     alpha: float = 0.6,
     best: int = 1,
-    limit: Int[Tensor, " sentence"] | None = None,
-    cached: bool = True,
+    max_length: Int[Tensor, " sentence"] | int | None = None,
+    bos: int = 1,
+    eos: int = 2,
+    pad: int = 0,
 ) -> list[list[Hypothesis]]:
-    """Write each sentence in ``beam`` ways at once, at every step the likeliest ones of
-    all their continuations.
+    """Write each sentence in ``beam`` ways at once, and return the ``best`` of them.
 
-    A translation that takes <eos> among the ``beam`` likeliest leaves the beam and is
-    scored: its log-probability over ``length_penalty``. A sentence is done when no
-    translation in progress can still beat its ``best``.
+    Dropout is switched off meanwhile.
 
     Args:
-        model: trained, in evaluation mode; or the ``writer`` of one.
+        model: the trained model.
         source: token ids, padded.
-        beam: how many to keep, the paper's 4. With 1 this is greedy decoding.
+        beam: how many translations to keep at each step; the paper has 4. With 1 this
+            is greedy decoding.
         alpha: of the length penalty; 0 for none.
         best: how many translations to return for each sentence, at most ``beam``.
-        limit: the most tokens for each sentence, <eos> included; ``limits(source)``
-            unless given.
-        cached: keep keys and values of a Transformer; otherwise it reads all it has
-            written again at each step.
+        max_length: the most tokens to write, <eos> included, for all sentences or for
+            each; ``longest_lengths`` if it is not given.
+        bos: the id of the symbol that starts a target.
+        eos: the id of the symbol that ends it.
+        pad: the id of the padding symbol, which is never written.
 
     Returns:
         For each sentence its translations, the best first.
 
     Raises:
-        ValueError: if more translations are asked for than the beam holds.
+        ValueError: if more translations are asked for than the beam holds, or no token
+            may be written.
     """
     if best > beam:
         raise ValueError(
             f"best={best} translations from a beam of {beam}; choose a beam of {best}"
             " or more"
         )
-    limit = limits(source) if limit is None else limit
-    found: list[list[Hypothesis]] = [[] for _ in source]
-    beams = writer(model, cached)
-    state = beams.start(source, beam)
-    sentence = torch.arange(
-        len(source), device=source.device
-    )  # which sentences are still in the batch
-    token = source.new_full((len(source) * beam,), BOS)
-    written = source.new_empty(len(source), beam, 0)
-    total = torch.full((len(source), beam), -torch.inf, device=source.device)
-    total[:, 0] = 0.0  # all places begin alike: only the first counts
-    while len(sentence):
-        logits, state = beams.step(token, state)
-        # Each place can lose <eos> and <pad> from its likeliest, and must still offer
-        # enough for the whole beam.
-        top, tokens = (
-            logits.float().log_softmax(-1).topk(min(2 * beam + 1, logits.shape[-1]))
-        )
-        top = top.masked_fill(tokens == PAD, -torch.inf)  # nobody writes padding
-        top = top.unflatten(0, (-1, beam)) + total.unsqueeze(2)
-        top, index = top.flatten(1).topk(min(2 * beam, top[0].numel()))
-        parents, tokens = (
-            index // tokens.shape[-1],
-            tokens.view(len(sentence), -1).gather(1, index),
-        )
-        length = written.shape[2] + 1
-        ended = (tokens == EOS) | (length >= limit[sentence]).unsqueeze(1)
-        for row, place in (ended & (top > -torch.inf))[:, :beam].nonzero().tolist():
-            before, log_probability = (
-                written[row, parents[row, place]].tolist(),
-                top[row, place].item(),
-            )
-            score = log_probability / length_penalty(length, alpha)
-            hypothesis = Hypothesis(
-                [*before, tokens[row, place].item()], log_probability, score
-            )
-            found[sentence[row]].append(hypothesis)
-        total, order = top.masked_fill(ended, -torch.inf).topk(beam)
-        parents, tokens = parents.gather(1, order), tokens.gather(1, order)
-        written = torch.cat(
-            [
-                written.gather(1, parents.unsqueeze(2).expand_as(written)),
-                tokens.unsqueeze(2),
-            ],
-            dim=2,
-        )
-        state = beams.reorder(state, parents)
-        kept = torch.tensor(
-            [
-                hope > -torch.inf
-                and not settled(
-                    found[number], hope, best, alpha, length + 1, int(limit[number])
-                )
-                for number, hope in zip(sentence.tolist(), total[:, 0].tolist())
-            ],
-            device=source.device,
-        )
-        if 8 * kept.sum() <= 7 * len(
-            kept
-        ):  # to take sentences out of the batch costs a copy of the rest
-            sentence, written, total, tokens = (
-                sentence[kept],
-                written[kept],
-                total[kept],
-                tokens[kept],
-            )
-            state = beams.keep(state, kept)
-        token = tokens.flatten()
-    return [
-        sorted(pool, key=lambda hypothesis: -hypothesis.score)[:best] for pool in found
-    ]
+    limits = lengths_of(source, max_length, pad).tolist()
+    with without_dropout(model):
+        return [
+            search(model, row.unsqueeze(0), beam, alpha, best, limit, bos, eos, pad)
+            for row, limit in zip(source, limits)
+        ]
 
 
-def settled(
-    pool: list[Hypothesis],
-    hope: float,
-    best: int,
+def search(
+    model: EncoderDecoder,
+    source: Int[Tensor, "1 source"],
+    beam: int,
     alpha: float,
-    shortest: int,
-    longest: int,
-) -> bool:
-    """Whether no continuation of a translation with log-probability ``hope`` can come
-    among the ``best`` of a pool.
+    best: int,
+    max_length: int,
+    bos: int,
+    eos: int,
+    pad: int,
+) -> list[Hypothesis]:
+    """The beam search of one sentence; the arguments are those of ``beam_search``.
 
-    To go on can only lower the log-probability, so at the most favorable length its
-    score would still be too low.
+    The model's batch is the beam: each row is one translation in progress.
     """
-    if len(pool) < best:
-        return False
-    worst = sorted((hypothesis.score for hypothesis in pool), reverse=True)[best - 1]
-    return worst >= hope / max(
-        length_penalty(length, alpha) for length in (shortest, longest)
+    finished: list[Hypothesis] = []
+    written: list[list[int]] = [[]]  # at first a single row, which is empty
+    state, token = model.start(source), source.new_tensor([bos])
+    log_probability = torch.zeros(1, device=source.device)
+    for length in range(1, max_length + 1):
+        logits, state = model.step(token, state)
+        continued = log_probability.unsqueeze(1) + logits.log_softmax(-1)
+        continued[:, pad] = -math.inf
+        # One continuation of each row ends it, so among twice the beam enough go on.
+        top, places = continued.flatten().topk(min(2 * beam, continued.numel()))
+        going_on: list[tuple[float, int, list[int]]] = []
+        for rank, (total, place) in enumerate(zip(top.tolist(), places.tolist())):
+            row, symbol = divmod(place, logits.shape[1])
+            tokens = [*written[row], symbol]
+            if total == -math.inf:
+                break
+            if symbol != eos and length < max_length:
+                going_on.append((total, row, tokens))
+            elif rank < beam:
+                score = total / length_penalty(length, alpha)
+                finished.append(Hypothesis(tokens, total, score))
+        finished = sorted(finished, key=lambda one: one.score, reverse=True)[:best]
+        if not going_on or (
+            len(finished) == best
+            and finished[-1].score
+            >= reachable_score(going_on[0][0], length + 1, max_length, alpha)
+        ):
+            break
+        totals, rows, written = map(list, zip(*going_on[:beam]))
+        state = select_rows(state, rows)
+        token = source.new_tensor([tokens[-1] for tokens in written])
+        log_probability = continued.new_tensor(totals)
+    return finished
+
+
+def select_rows(state: Any, rows: list[int] | Tensor) -> Any:
+    """Take rows of every tensor in a model's state."""
+    return tree_map(lambda part: part[rows], state)
+
+
+def reachable_score(
+    log_probability: float, shortest: int, longest: int, alpha: float
+) -> float:
+    """The best score that a translation in progress can still reach.
+
+    Every further token lowers its log-probability, so this is the log-probability now,
+    over the largest penalty of the lengths from ``shortest`` to ``longest``.
+    """
+    return log_probability / max(
+        length_penalty(shortest, alpha), length_penalty(longest, alpha)
     )
+
+
+def keep_likeliest(
+    logits: Float[Tensor, "row vocabulary"],
+    top_k: int | None = None,
+    top_p: float | None = None,
+) -> Float[Tensor, "row vocabulary"]:
+    """Set the logits of all but the likeliest symbols to -∞.
+
+    Args:
+        logits: of the next symbol.
+        top_k: keep this many symbols (Fan et al. 2018).
+        top_p: keep the fewest symbols that have this much of the probability together
+            (Holtzman et al. 2020).
+
+    Raises:
+        ValueError: if nothing would be kept.
+    """
+    if top_k is not None and top_k < 1:
+        raise ValueError(f"top_k={top_k} keeps no symbol; choose 1 or more")
+    if top_p is not None and not 0 < top_p <= 1:
+        raise ValueError(f"top_p={top_p}; choose more than 0 and at most 1")
+    ranked, order = logits.sort(dim=-1, descending=True)
+    dropped = torch.zeros_like(ranked, dtype=torch.bool)
+    if top_k is not None:
+        dropped[:, top_k:] = True
+    if top_p is not None:
+        before = ranked.softmax(-1).cumsum(-1) - ranked.softmax(-1)
+        dropped |= before >= top_p  # the likelier symbols are enough without this one
+    return logits.masked_fill(
+        torch.zeros_like(dropped).scatter(1, order, dropped), -math.inf
+    )
+
+
+@torch.no_grad()
+def sample(
+    model: EncoderDecoder,
+    source: Int[Tensor, "sentence source"],
+    *,
+    generator: torch.Generator,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    max_length: Int[Tensor, " sentence"] | int | None = None,
+    bos: int = 1,
+    eos: int = 2,
+    pad: int = 0,
+) -> Int[Tensor, "sentence token"]:
+    """Write each sentence by drawing every next token from the model's probabilities.
+
+    Dropout is switched off meanwhile.
+
+    Args:
+        model: the trained model.
+        source: token ids, padded.
+        generator: of the draws.
+        temperature: the logits are divided by it. Near 0 the likeliest token always
+            wins; above 1 unlikely tokens become likelier.
+        top_k: see ``keep_likeliest``.
+        top_p: see ``keep_likeliest``.
+        max_length: the most tokens to write, <eos> included, for all sentences or for
+            each; ``longest_lengths`` if it is not given.
+        bos: the id of the symbol that starts a target.
+        eos: the id of the symbol that ends it.
+        pad: what fills a row after its end; it is never drawn.
+
+    Returns:
+        The tokens written, without <bos>, as many columns as the longest row needs.
+
+    Raises:
+        ValueError: if the temperature is not positive, or nothing may be drawn.
+    """
+    if temperature <= 0:
+        raise ValueError(
+            f"temperature={temperature}; choose a positive one, or write with greedy"
+        )
+    limits = lengths_of(source, max_length, pad)
+    with without_dropout(model):
+        state, token = model.start(source), source.new_full((len(source),), bos)
+        done = torch.zeros_like(token, dtype=torch.bool)
+        written: list[Tensor] = []
+        while not done.all():
+            logits, state = model.step(token, state)
+            logits[:, pad] = -math.inf
+            probabilities = keep_likeliest(logits / temperature, top_k, top_p).softmax(
+                -1
+            )
+            drawn = probabilities.multinomial(1, generator=generator).squeeze(1)
+            token = drawn.masked_fill(done, pad)
+            written.append(token)
+            done = done | (token == eos) | (len(written) >= limits)
+    return torch.stack(written, dim=1) if written else source.new_empty(len(source), 0)
+
+
+class Cache(NamedTuple):
+    """What a decoder computed at earlier steps: the keys and values of each layer.
+
+    Attributes:
+        memory: of the source, for cross-attention; they stay the same.
+        memory_mask: True where a source token is real.
+        past: of the target so far, for self-attention; every step adds one.
+        past_mask: True where a target token is real.
+    """
+
+    memory: list[tuple[Float[Tensor, "batch heads source d_k"], Tensor]]
+    memory_mask: Bool[Tensor, "batch 1 1 source"]
+    past: list[tuple[Float[Tensor, "batch heads target d_k"], Tensor]]
+    past_mask: Bool[Tensor, "batch 1 1 target"]
+
+
+class CachedTransformer:
+    """A Transformer that writes without computing any key or value twice.
+
+    Its own ``step`` reads the whole target again for every token. But the target is
+    masked causally, so what earlier tokens computed does not change: their keys and
+    values can be kept. The logits are the same.
+    """
+
+    def __init__(self, model: Transformer) -> None:
+        """Write with ``model``, which may be trained on meanwhile."""
+        self.model = model
+        self.layers: Any = model.decoder.layers
+
+    @property
+    def training(self) -> bool:
+        """Whether the model's dropout is on."""
+        return self.model.training
+
+    def train(self, mode: bool = True) -> None:
+        """Switch the model's dropout on or off."""
+        self.model.train(mode)
+
+    def start(self, source: Int[Tensor, "batch source"]) -> Cache:
+        """Read the source, and compute the keys and values of its tokens."""
+        x, mask = self.model.encode(source)
+        memory, past = [], []
+        for layer in self.layers:
+            attention = layer.cross_attention
+            key = split_heads(attention.key(x), attention.heads)
+            value = split_heads(attention.value(x), attention.heads)
+            memory.append((key, value))
+            past.append((key[:, :, :0], value[:, :, :0]))  # nothing written yet
+        mask = mask.unsqueeze(1)
+        return Cache(memory, mask, past, mask[..., :0])
+
+    def step(
+        self, token: Int[Tensor, " batch"], cache: Cache
+    ) -> tuple[Float[Tensor, "batch vocabulary"], Cache]:
+        """Append one token to each row; it alone goes through the layers."""
+        model, position = self.model, cache.past_mask.shape[-1]
+        real = padding_mask(token.unsqueeze(1)).unsqueeze(1)
+        cache = cache._replace(
+            past=list(cache.past), past_mask=torch.cat([cache.past_mask, real], dim=-1)
+        )
+        positions: Any = model.target_positions
+        x = model.target_embedding(token.unsqueeze(1)) * math.sqrt(model.config.d_model)
+        x = x if isinstance(positions, nn.Identity) else positions(x, position)
+        x = model.dropout(x)
+        for number, layer in enumerate(self.layers):
+            x = layer.residual_1(x, partial(self.look_back, number, cache))
+            x = layer.residual_2(x, partial(self.look_at_source, number, cache))
+            x = layer.residual_3(x, layer.feed_forward)
+        return model.generator(model.decoder.norm(x)).squeeze(1), cache
+
+    def look_back(
+        self, number: int, cache: Cache, x: Float[Tensor, "batch 1 d_model"]
+    ) -> Float[Tensor, "batch 1 d_model"]:
+        """Self-attention of layer ``number``: keep the token's key and value, and
+        attend to all that were kept.
+        """
+        attention = self.layers[number].self_attention
+        position = cache.past_mask.shape[-1] - 1
+        query = split_heads(attention.query(x), attention.heads)
+        key = split_heads(attention.key(x), attention.heads)
+        value = split_heads(attention.value(x), attention.heads)
+        if attention.rotate is not None:
+            query = attention.rotate(query, position)
+            key = attention.rotate(key, position)
+        keys, values = cache.past[number]
+        keys, values = torch.cat([keys, key], dim=2), torch.cat([values, value], dim=2)
+        cache.past[number] = keys, values
+        found = scaled_dot_product_attention(query, keys, values, cache.past_mask)
+        return attention.output(merge_heads(found))
+
+    def look_at_source(
+        self, number: int, cache: Cache, x: Float[Tensor, "batch 1 d_model"]
+    ) -> Float[Tensor, "batch 1 d_model"]:
+        """Cross-attention of layer ``number``, whose keys and values are all known."""
+        attention = self.layers[number].cross_attention
+        keys, values = cache.memory[number]
+        query = split_heads(attention.query(x), attention.heads)
+        found = scaled_dot_product_attention(query, keys, values, cache.memory_mask)
+        return attention.output(merge_heads(found))
+
+
+def averaged(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several checkpoints' weights. The paper takes its last 5 checkpoints,
+    for the big model the last 20 (section 6.1).
+
+    Args:
+        states: a ``state_dict`` of each checkpoint.
+
+    Raises:
+        ValueError: if there are none, or they are not of the same model.
+    """
+    if not states:
+        raise ValueError("there is no checkpoint to average")
+    if any(state.keys() != states[0].keys() for state in states):
+        raise ValueError(
+            "these checkpoints hold different tensors; average those of one model only"
+        )
+    return {
+        name: torch.stack([state[name].double() for state in states])
+        .mean(0)
+        .to(tensor.dtype)
+        for name, tensor in states[0].items()
+    }

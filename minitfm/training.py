@@ -1,31 +1,56 @@
-"""What a translation model is trained to make small: cross-entropy against smoothed
-targets (chapter 11).
+"""How the paper trains: its learning rate, its smoothed targets, and the loop around
+them (chapter 11).
 """
 
-from typing import Any, Literal
+from collections.abc import Iterable
+from itertools import islice
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 Variant = Literal["tensor2tensor", "torch", "annotated"]
 
 
-def shares(
+def paper_rate(step: int, d_model: int, warmup: int = 4000) -> float:
+    """The paper's learning rate: d_model^-0.5 · min(step^-0.5, step · warmup^-1.5)
+    (equation 3).
+
+    It rises linearly for ``warmup`` steps and then falls with the square root of the
+    step.
+
+    Args:
+        step: counted from 1; at step 0 the rate would be 0.
+        d_model: width of the model.
+        warmup: number of steps to the peak.
+
+    Raises:
+        ValueError: if the step is not positive.
+    """
+    if step < 1:
+        raise ValueError(
+            f"step={step}, but the schedule counts from 1: at 0 the learning rate would"
+            " be 0"
+        )
+    return d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
+
+
+def target_probabilities(
     epsilon: float, vocabulary: int, variant: Variant = "tensor2tensor"
 ) -> tuple[float, float]:
-    """How much of the target goes to the right symbol, and how much to each of the
-    others.
+    """The probability that a smoothed target gives to the right symbol, and the one
+    that it gives to each other symbol.
 
-    The paper says that it smooths by 0.1 (section 5.4), not how. Three ways are
+    The paper smooths by 0.1 and does not say how (section 5.4). Three ways are
     published:
 
-    - ``tensor2tensor``, the paper's own code: epsilon is shared by the wrong symbols,
-      epsilon / (V - 1) each,
-    - ``torch``, in ``torch.nn.CrossEntropyLoss``: by all symbols, the right one too,
-      epsilon / V each,
-    - ``annotated``, in The Annotated Transformer: by all but the right one and the
-      padding, epsilon / (V - 2) each.
+    - ``tensor2tensor``, the paper's own code: the wrong symbols share epsilon, which
+      makes epsilon / (V - 1) for each,
+    - ``torch``, in ``torch.nn.CrossEntropyLoss``: all symbols share it, the right one
+      too, which makes epsilon / V for each,
+    - ``annotated``, in The Annotated Transformer: all symbols but the right one and the
+      padding share it, which makes epsilon / (V - 2) for each.
 
     Raises:
         ValueError: if the variant is unknown.
@@ -42,12 +67,12 @@ def shares(
 def smoothed_targets(
     target: Int[Tensor, " token"],
     vocabulary: int,
-    epsilon: float,
+    epsilon: float = 0.1,
     variant: Variant = "tensor2tensor",
     pad: int = 0,
 ) -> Float[Tensor, "token vocabulary"]:
-    """The distribution that the model should give for each token, in float64."""
-    right, wrong = shares(epsilon, vocabulary, variant)
+    """The distribution that the model should give at each token, in float64."""
+    right, wrong = target_probabilities(epsilon, vocabulary, variant)
     targets = torch.full(
         (len(target), vocabulary), wrong, dtype=torch.float64, device=target.device
     )
@@ -63,122 +88,80 @@ def smoothed_loss(
     variant: Variant = "tensor2tensor",
     pad: int = 0,
 ) -> Float[Tensor, ""]:
-    """The cross-entropy between smoothed targets and the model, in nats, summed over
-    the tokens that are not padding.
+    """The cross-entropy between the smoothed targets and the model, in nats, summed
+    over the tokens that are not padding.
 
-    This is the definition; training uses ``generator_loss``, which gives the same.
+    It is a sum and not a mean, so that the losses of several batches can be added and
+    then divided by the number of all their tokens: a mean of means would be wrong.
 
     Args:
         logits: a score for each symbol at each token.
         target: the right symbols.
-        epsilon: how much of the target is taken from the right symbol; 0 gives the
-            plain cross-entropy.
-        variant: to whom it is given, see ``shares``.
+        epsilon: how much probability is taken from the right symbol; 0 gives the plain
+            cross-entropy.
+        variant: who gets it, see ``target_probabilities``.
         pad: the id of the padding symbol.
     """
-    targets = smoothed_targets(target, logits.shape[-1], epsilon, variant, pad).to(
-        logits
-    )
-    loss = -(targets * logits.log_softmax(-1)).sum(-1)
+    targets = smoothed_targets(target, logits.shape[-1], epsilon, variant, pad)
+    loss = -(targets.to(logits) * logits.log_softmax(-1)).sum(-1)
     return loss[target != pad].sum()
 
 
-def generator_loss(
-    x: Float[Tensor, "token d_model"],
-    weight: Float[Tensor, "vocabulary d_model"],
-    bias: Float[Tensor, " vocabulary"] | None,
-    target: Int[Tensor, " token"],
+def train(
+    model: nn.Module,
+    batches: Iterable[tuple[Tensor, Tensor]],
+    steps: int,
+    d_model: int,
+    *,
+    rate: float = 1.0,
+    warmup: int = 4000,
     epsilon: float = 0.1,
-    variant: Variant = "tensor2tensor",
+    accumulate: int = 1,
     pad: int = 0,
-    rows: int = 256,
-) -> Float[Tensor, ""]:
-    """``smoothed_loss`` of ``x @ weight.T + bias``, some rows at a time.
-
-    The logits of a whole batch are the largest tensor of a training step, and they are
-    read and written several times. Here the logits of ``rows`` tokens are computed,
-    used for the loss and for their part of the gradient while they are in the
-    processor's cache, and forgotten; padding is left out before.
+) -> list[float]:
+    """Train a model as the paper does (section 5): Adam, the rate of equation 3, and
+    smoothed targets.
 
     Args:
-        x: what the decoder hands to the generator.
-        weight: of the generator.
-        bias: of the generator.
-        target: the right symbols.
-        epsilon: see ``smoothed_loss``.
-        variant: see ``shares``.
+        model: called as ``model(source, target)``, returns logits (batch, target,
+            vocabulary). It is trained in place and left in evaluation mode.
+        batches: pairs of source and target ids, the target from <bos> to <eos>; at
+            least ``steps * accumulate`` of them.
+        steps: number of updates of the weights.
+        d_model: width of the model, for ``paper_rate``.
+        rate: a factor of the learning rate; the paper's is 1.
+        warmup: number of steps to the highest learning rate.
+        epsilon: of the label smoothing.
+        accumulate: number of batches whose gradients are added up for one update. The
+            paper's batches of 25,000 tokens need several where memory is short.
         pad: the id of the padding symbol.
-        rows: tokens to a chunk.
+
+    Returns:
+        The mean loss of a token at each step, in nats.
+
+    Raises:
+        ValueError: if the batches run out.
     """
-    real = target != pad
-    right, wrong = shares(epsilon, len(weight), variant)
-    hidden = pad if variant == "annotated" else None
-    return _GeneratorLoss.apply(
-        x[real], weight, bias, target[real], right, wrong, hidden, rows
-    )
-
-
-class _GeneratorLoss(torch.autograd.Function):
-    """With p a token's softmax and q its smoothed target: the loss is -Σ q log p, the
-    gradient of the logits p - q.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, x: Tensor, weight: Tensor, bias: Any, target: Tensor, *constants: Any
-    ) -> Tensor:
-        right, wrong, hidden, rows = constants
-        kind = (
-            torch.get_autocast_dtype(x.device.type)
-            if torch.is_autocast_enabled(x.device.type)
-            else x.dtype
-        )
-        x, w, exact = x.to(kind), weight.to(kind), weight.dtype
-        loss = torch.zeros((), dtype=exact, device=x.device)
-        d_x, d_weight = torch.empty_like(x), torch.zeros_like(weight)
-        d_bias = None if bias is None else torch.zeros_like(bias)
-        logits, exact_logits, softmax = (
-            x.new_empty(rows, len(w), dtype=one) for one in (kind, exact, exact)
-        )
-        for chunk, goal, d_chunk in zip(
-            x.split(rows), target.unsqueeze(1).split(rows), d_x.split(rows)
-        ):
-            half, z, p = (
-                logits[: len(chunk)],
-                exact_logits[: len(chunk)],
-                softmax[: len(chunk)],
+    optimizer = torch.optim.Adam(model.parameters(), betas=(0.9, 0.98), eps=1e-9)
+    losses, stream = [], iter(batches)
+    model.train()
+    for step in range(1, steps + 1):
+        optimizer.param_groups[0]["lr"] = rate * paper_rate(step, d_model, warmup)
+        group = list(islice(stream, accumulate))
+        if len(group) < accumulate:
+            raise ValueError(f"the batches ran out in step {step} of {steps}")
+        tokens = sum(int((target[:, 1:] != pad).sum()) for _, target in group)
+        optimizer.zero_grad()
+        losses.append(0.0)
+        for source, target in group:
+            logits = model(source, target[:, :-1])  # all but the last token, to predict
+            right = target[:, 1:]  # all but the first
+            total = smoothed_loss(
+                logits.flatten(0, 1), right.flatten(), epsilon, pad=pad
             )
-            z.copy_(torch.mm(chunk, w.T, out=half))
-            if bias is not None:
-                z += bias
-            torch.softmax(z, -1, out=p)
-            log_sum = (
-                z.amax(-1) - p.amax(-1).log()
-            )  # of exp z; exact where a small p would round to 0
-            at_goal = z.gather(1, goal).sum()
-            rest = z.sum() - at_goal - (0 if hidden is None else z[:, hidden].sum())
-            others = z.shape[1] - 1 - (hidden is not None)
-            loss += (
-                (right + others * wrong) * log_sum.sum()
-                - right * at_goal
-                - wrong * rest
-            )
-            z = p.sub_(wrong)  # p - q, but for the right symbol and the hidden one
-            z.scatter_add_(1, goal, z.new_full(goal.shape, wrong - right))
-            if hidden is not None:
-                z[:, hidden] += wrong
-            if d_bias is not None:
-                d_bias += z.sum(0)
-            torch.mm(half.copy_(z), w, out=d_chunk)
-            d_weight += half.T @ chunk
-        ctx.save_for_backward(d_x, d_weight, d_bias)
-        return loss
-
-    @staticmethod
-    def backward(ctx: Any, upstream: Tensor) -> Any:
-        d_x, d_weight, d_bias = ctx.saved_tensors
-        scaled = (
-            None if d is None else d * upstream.to(d.dtype)
-            for d in (d_x, d_weight, d_bias)
-        )
-        return (*scaled, None, None, None, None, None)
+            loss = total / tokens  # of all batches of this step
+            loss.backward()  # gradients add up until zero_grad
+            losses[-1] += loss.item()
+        optimizer.step()
+    model.eval()
+    return losses

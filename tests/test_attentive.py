@@ -299,13 +299,15 @@ def test_beam_search_takes_it(attention, seed, lengths, layers):
         ] = -100.0  # a search never writes padding; let greedy decoding not want to
     source, _ = (rows(column, 9) for column in zip(*lengths))
     limit = torch.full((len(source),), 7)
-    written = [one.tokens for (one,) in beam_search(model, source, beam=1, limit=limit)]
+    written = [
+        one.tokens for (one,) in beam_search(model, source, beam=1, max_length=limit)
+    ]
     rewritten = greedy(model, source, 7).tolist()
     assert written == [row[: len(tokens)] for row, tokens in zip(rewritten, written)]
-    together = beam_search(model, source, beam=3, limit=limit)
+    together = beam_search(model, source, beam=3, max_length=limit)
     for row, (one,) in enumerate(together):
         real = source[row : row + 1, : int((source[row] != 0).sum())]
-        ((alone,),) = beam_search(model, real, beam=3, limit=limit[:1])
+        ((alone,),) = beam_search(model, real, beam=3, max_length=limit[:1])
         assert alone.tokens == one.tokens
         assert math.isclose(alone.log_probability, one.log_probability, rel_tol=1e-9)
 

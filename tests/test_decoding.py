@@ -1,4 +1,5 @@
-"""Writing: the cache changes nothing, the beam finds what an exhaustive search finds, chance is fair (chapter 12)."""
+"""Writing: the cache changes nothing, the beam finds what an exhaustive search finds, draws come as often as the
+model says (chapter 12)."""
 
 import itertools
 import math
@@ -9,15 +10,23 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from minitfm.decoding import Beams, beam_search, length_penalty, limits, writer
-from minitfm.fast.linear import PackedLinear, packed, packs
-from minitfm.fast.writer import CachedTransformer
+from minitfm.attentive import AttentiveSeq2Seq
+from minitfm.decoding import (
+    CachedTransformer,
+    averaged,
+    beam_search,
+    keep_likeliest,
+    length_penalty,
+    longest_lengths,
+    sample,
+    without_dropout,
+)
 from minitfm.lstm import GRU, LSTM
-from minitfm.sampling import likely, sample
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy
-from minitfm.study.vocabulary import BOS, EOS, PAD
 from minitfm.transformer import Transformer, TransformerConfig
 from tests.oracle import seeds
+
+PAD, BOS, EOS = 0, 1, 2
 
 configs = st.fixed_dictionaries(
     {
@@ -34,6 +43,7 @@ alphas = st.sampled_from([0.0, 0.6, 1.0, -0.5])
 
 
 def made(seed: int, vocabulary: int = 9, **options) -> Transformer:
+    """A model whose translations differ and end: its weights are larger than a fresh one's."""
     torch.manual_seed(seed)
     model = Transformer(
         TransformerConfig(
@@ -41,14 +51,11 @@ def made(seed: int, vocabulary: int = 9, **options) -> Transformer:
         )
     )
     for parameter in model.parameters():
-        nn.init.normal_(
-            parameter, std=0.5
-        )  # sharper than a fresh model: its translations differ and end
+        nn.init.normal_(parameter, std=0.5)
     model.generator = nn.Linear(8, vocabulary)
     with torch.no_grad():
-        model.generator.bias[
-            PAD
-        ] = -1e9  # a model that hides padding from itself does not write any
+        # A model that hides padding from itself does not write any.
+        model.generator.bias[PAD] = -1e9
     return model.double().eval()
 
 
@@ -59,100 +66,63 @@ def sources(lengths: list[int], vocabulary: int = 9) -> torch.Tensor:
     )
 
 
-@given(seeds, configs, lengths, st.integers(1, 3))
-def test_the_cache_gives_the_models_own_logits_for_every_beam(
-    seed, config, lengths, beam
-):
+def until_eos(rows: torch.Tensor) -> list[list[int]]:
+    return [row[: row.index(EOS) + 1] if EOS in row else row for row in rows.tolist()]
+
+
+# The cache
+
+
+@settings(max_examples=40)
+@given(seeds, configs, lengths)
+def test_the_cache_gives_the_models_own_logits(seed, config, lengths):
     model, source = made(seed, **config), sources(lengths)
-    cached, plain = CachedTransformer(model), Beams(model)
+    cached = CachedTransformer(model)
     assert isinstance(cached, EncoderDecoder)
-    states = cached.start(source, beam), plain.start(source, beam)
-    token, keep = (
-        torch.full((len(source) * beam,), BOS),
-        torch.ones(len(source), dtype=torch.bool),
-    )
-    for step in range(20):  # past the 16 steps for which a cache has room at first
-        logits, ours = cached.step(token, states[0])
-        expected, theirs = plain.step(token, states[1])
-        torch.testing.assert_close(logits, expected, rtol=0, atol=1e-10)
-        parents = torch.randint(beam, (len(keep), beam))
-        states = cached.reorder(ours, parents), plain.reorder(theirs, parents)
-        if step == 9 and len(keep) > 1:  # some sentences are finished
-            keep = torch.arange(len(keep)) % 2 == 0
-            states = cached.keep(states[0], keep), plain.keep(states[1], keep)
-            keep = keep[keep]
-        token = torch.randint(3, 9, (len(keep) * beam,))
+    target = torch.randint(3, 9, (len(source), 12))
+    target[:, 0] = BOS
+    target[-1, 7:] = PAD  # padding is hidden from what is written after it
+    expected, cache = model(source, target), cached.start(source)
+    for step in range(target.shape[1]):
+        logits, cache = cached.step(target[:, step], cache)
+        torch.testing.assert_close(logits, expected[:, step], rtol=0, atol=1e-10)
 
 
-@given(seeds, configs, lengths, st.integers(1, 4), alphas)
-def test_the_cache_writes_the_same_tokens(seed, config, lengths, beam, alpha):
+@settings(max_examples=15)
+@given(seeds, configs, lengths)
+def test_writing_with_the_cache_is_writing_without(seed, config, lengths):
     model, source = made(seed, **config), sources(lengths)
-    with_cache = beam_search(
-        model, source, beam=beam, alpha=alpha, best=beam, limit=limits(source, 6)
-    )
-    without = beam_search(
-        model,
-        source,
-        beam=beam,
-        alpha=alpha,
-        best=beam,
-        limit=limits(source, 6),
-        cached=False,
-    )
-    assert [[one.tokens for one in found] for found in with_cache] == [
-        [o.tokens for o in found] for found in without
-    ]
-    assert torch.equal(
-        greedy(CachedTransformer(model), source, 20), greedy(model, source, 20)
-    )
-    for cached in (True, False):
-        again = beam_search(
-            writer(model, cached),
-            source,
-            beam=beam,
-            alpha=alpha,
-            best=beam,
-            limit=limits(source, 6),
-        )
-        assert [[one.tokens for one in found] for found in again] == [
-            [one.tokens for one in f] for f in with_cache
-        ]
+    cached = CachedTransformer(model)
+    assert torch.equal(greedy(cached, source, 6), greedy(model, source, 6))
+    assert beam_tokens(cached, source) == beam_tokens(model, source)
 
 
-@given(seeds, st.booleans(), st.integers(0, 3), st.integers(1, 40), st.integers(1, 40))
-def test_packed_layers_are_the_layers_they_pack(seed, biased, rows, d_in, d_out):
-    torch.manual_seed(seed)
-    layer, x = nn.Linear(d_in, d_out, bias=biased), torch.randn(2, rows, d_in)
-    assert packs(layer), "float32 on a CPU"
-    assert not packs(nn.Linear(2, 3).double())
-    torch.testing.assert_close(PackedLinear(layer)(x), layer(x), rtol=0, atol=1e-5)
-    with torch.autocast("cpu", torch.bfloat16):
-        assert PackedLinear(layer)(x).dtype == torch.bfloat16
+def beam_tokens(model, source) -> list[list[int]]:
+    found = beam_search(model, source, beam=3, best=3, max_length=6)
+    return [one.tokens for pool in found for one in pool]
 
 
-def test_packing_leaves_the_model_as_it_is():
-    model, source = made(0).float(), sources([4, 2])
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    copy = packed(model)
-    kinds = {type(layer) for layer in copy.modules()}
-    assert PackedLinear in kinds
-    assert nn.Linear not in kinds
-    torch.testing.assert_close(
-        copy(source, source), model(source, source), rtol=0, atol=1e-5
-    )
-    assert all(
-        torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items()
-    )
+def test_with_the_cache_only_the_new_token_goes_through_the_layers():
+    model, source, read = made(0), sources([3]), []
+    layer = model.decoder.layers[0].feed_forward
+    layer.register_forward_pre_hook(lambda _, inputs: read.append(inputs[0].shape[1]))
+    model.generator.bias.data[EOS] = -1e9  # it never ends by itself
+    greedy(CachedTransformer(model), source, 6)
+    assert read == [1] * 6
+    read.clear()
+    greedy(model, source, 6)
+    assert read == [1, 2, 3, 4, 5, 6]
 
 
+# Beam search
+
+
+@settings(max_examples=20)
 @given(seeds, configs, lengths)
 def test_a_beam_of_one_is_greedy(seed, config, lengths):
     model, source = made(seed, **config), sources(lengths)
-    found = beam_search(model, source, beam=1, limit=torch.full((len(source),), 12))
-    written = greedy(model, source, 12).tolist()
-    assert [one.tokens for (one,) in found] == [
-        row[: row.index(EOS) + 1] if EOS in row else row for row in written
-    ]
+    found = beam_search(model, source, beam=1, max_length=8)
+    assert [one.tokens for (one,) in found] == until_eos(greedy(model, source, 8))
 
 
 def every_translation(
@@ -168,31 +138,25 @@ def every_translation(
             for before in itertools.product(middles, repeat=length - 1)
             for end in endings
         ):
-            logits = model(source, torch.tensor([[BOS, *tokens[:-1]]]))
-            log_probability = (
-                logits[0]
-                .log_softmax(-1)
-                .gather(1, torch.tensor(tokens).unsqueeze(1))
-                .sum()
-                .item()
-            )
-            scored.append((tokens, log_probability / ((5 + length) / 6) ** alpha))
+            score = own_log_probability(model, source, tokens)
+            scored.append((tokens, score / ((5 + length) / 6) ** alpha))
     return sorted(scored, key=lambda one: -one[1])
 
 
-@settings(max_examples=25)
+def own_log_probability(model, source, tokens) -> float:
+    logits = model(source, torch.tensor([[BOS, *tokens[:-1]]]))[0]
+    chosen = logits.log_softmax(-1).gather(1, torch.tensor(tokens).unsqueeze(1))
+    return chosen.sum().item()
+
+
+@settings(max_examples=15)
 @given(seeds, alphas, st.integers(1, 4))
 def test_a_beam_wide_enough_finds_what_an_exhaustive_search_finds(seed, alpha, limit):
     model, source = made(seed, vocabulary=5), sources([3], 5)
     expected = every_translation(model, source, limit, alpha)
     best = min(5, len(expected))
     (found,) = beam_search(
-        model,
-        source,
-        beam=4**limit,
-        alpha=alpha,
-        best=best,
-        limit=torch.tensor([limit]),
+        model, source, beam=4**limit, alpha=alpha, best=best, max_length=limit
     )
     assert [one.tokens for one in found] == [tokens for tokens, _ in expected[:best]]
     assert [one.score for one in found] == pytest.approx(
@@ -200,12 +164,13 @@ def test_a_beam_wide_enough_finds_what_an_exhaustive_search_finds(seed, alpha, l
     )
 
 
-@given(seeds, lengths, st.integers(1, 4), alphas, st.booleans())
+@settings(max_examples=20)
+@given(seeds, lengths, st.integers(1, 4), alphas)
 def test_a_sentence_is_written_alike_alone_and_in_a_padded_batch(
-    seed, lengths, beam, alpha, cached
+    seed, lengths, beam, alpha
 ):
     model, source = made(seed), sources(lengths)
-    options = {"beam": beam, "alpha": alpha, "best": beam, "cached": cached}
+    options = {"beam": beam, "alpha": alpha, "best": beam, "max_length": 6}
     together = beam_search(model, source, **options)
     for row, length in enumerate(lengths):
         (alone,) = beam_search(model, source[row : row + 1, :length], **options)
@@ -215,69 +180,43 @@ def test_a_sentence_is_written_alike_alone_and_in_a_padded_batch(
         )
 
 
+@settings(max_examples=20)
 @given(seeds, lengths, st.integers(2, 5))
 def test_what_is_returned_is_scored_by_the_models_own_probabilities(
     seed, lengths, beam
 ):
     model, source = made(seed), sources(lengths)
-    for row, found in enumerate(
-        beam_search(model, source, beam=beam, alpha=0.6, best=beam)
-    ):
-        assert [one.score for one in found] == sorted(
-            (one.score for one in found), reverse=True
+    limits = longest_lengths(source, extra=4)
+    found = beam_search(model, source, beam=beam, best=beam, max_length=limits)
+    for row, pool in enumerate(found):
+        assert [one.score for one in pool] == sorted(
+            (one.score for one in pool), reverse=True
         )
-        assert len({tuple(one.tokens) for one in found}) == len(found)
-        for one in found:
+        assert len({tuple(one.tokens) for one in pool}) == len(pool)
+        for one in pool:
             assert PAD not in one.tokens
-            logits = model(
-                source[row : row + 1, : lengths[row]],
-                torch.tensor([[BOS, *one.tokens[:-1]]]),
+            own = own_log_probability(
+                model, source[row : row + 1, : lengths[row]], one.tokens
             )
-            chosen = (
-                logits[0]
-                .log_softmax(-1)
-                .gather(1, torch.tensor(one.tokens).unsqueeze(1))
-            )
-            assert one.log_probability == pytest.approx(chosen.sum().item())
+            assert one.log_probability == pytest.approx(own)
             assert one.score == pytest.approx(
-                one.log_probability / length_penalty(len(one.tokens), 0.6)
+                own / length_penalty(len(one.tokens), 0.6)
             )
-            assert len(one.tokens) <= lengths[row] + 50
-            assert one.tokens[-1] == EOS or len(one.tokens) == lengths[row] + 50
+            assert len(one.tokens) <= lengths[row] + 4
+            assert one.tokens[-1] == EOS or len(one.tokens) == lengths[row] + 4
 
 
-def test_it_writes_what_hugging_face_generates():
-    """`generate` of a MarianMTModel with the same weights, greedy and beams; where transformers is installed."""
-    pytest.importorskip(
-        "transformers", reason="pip install 'minitfm[bench]' brings transformers"
-    )
-    from tests.marian import generated, to_marian
-
-    ended = 0
-    for seed in range(4):
-        torch.manual_seed(seed)
-        model = Transformer(
-            TransformerConfig(12, d_model=32, d_ff=64, heads=4, layers=2)
-        ).eval()
-        for parameter in model.parameters():
-            nn.init.normal_(parameter, std=0.35)
-        marian, source = (
-            to_marian(model),
-            sources([9, 4, 7, 1, 2, 8, 5, 9, 3, 6] * 3, 12),
-        )
-        target = torch.randint(3, 12, (30, 7))
-        theirs = marian(
-            input_ids=source, attention_mask=source != PAD, decoder_input_ids=target
-        ).logits
-        torch.testing.assert_close(model(source, target), theirs, rtol=0, atol=1e-4)
-        for beam in (1, 2, 4, 7):
-            expected = generated(marian, source, beam, 20)
-            found = beam_search(
-                model, source, beam=beam, alpha=0.0, limit=torch.full((30,), 20)
-            )
-            assert [one.tokens for (one,) in found] == expected
-            ended += sum(row[-1] == EOS for row in expected)
-    assert ended > 0, "some translations end by themselves"
+def test_the_longest_translation_is_the_papers_unless_another_is_given():
+    model, source = made(0), sources([3, 1])
+    model.generator.bias.data[EOS] = -1e9  # it never ends by itself
+    assert longest_lengths(source).tolist() == [53, 51]
+    written = beam_search(CachedTransformer(model), source, beam=1)
+    assert [len(one.tokens) for (one,) in written] == [53, 51]
+    for limits, expected in ((4, [4, 4]), (torch.tensor([2, 5]), [2, 5])):
+        written = beam_search(model, source, beam=2, max_length=limits)
+        assert [len(one.tokens) for (one,) in written] == expected
+    with pytest.raises(ValueError, match="max_length=0; choose 1 or more"):
+        beam_search(model, source, max_length=torch.tensor([3, 0]))
 
 
 @pytest.mark.parametrize("network", [LSTM, GRU])
@@ -287,15 +226,11 @@ def test_any_encoder_decoder_can_write(network):
         nn.init.normal_(parameter)
     nn.init.constant_(model.generator.bias[PAD : PAD + 1], -1e9)
     source = sources([4, 2, 5])
-    wide = beam_search(model, source, beam=5, alpha=0.0, limit=torch.tensor([9, 9, 9]))
-    narrow = beam_search(
-        model, source, beam=1, alpha=0.0, limit=torch.tensor([9, 9, 9])
+    wide, narrow = (
+        beam_search(model, source, beam=beam, alpha=0.0, max_length=9)
+        for beam in (5, 1)
     )
-    written = [
-        row[: row.index(EOS) + 1] if EOS in row else row
-        for row in greedy(model, source, 9).tolist()
-    ]
-    assert [one.tokens for (one,) in narrow] == written
+    assert [one.tokens for (one,) in narrow] == until_eos(greedy(model, source, 9))
     assert sum(a.log_probability for (a,) in wide) >= sum(
         a.log_probability for (a,) in narrow
     )
@@ -315,12 +250,68 @@ def test_more_translations_than_the_beam_holds_are_refused():
         beam_search(made(0), sources([3]), beam=2, best=3)
 
 
+def models() -> list[EncoderDecoder]:
+    torch.manual_seed(0)
+    return [
+        made(1, dropout=0.5),
+        CachedTransformer(made(1, dropout=0.5)),
+        Seq2Seq(9, 8, dropout=0.5),
+        AttentiveSeq2Seq(9, 8, dropout=0.5),
+    ]
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
+def test_dropout_is_off_while_writing_and_the_mode_stays(model):
+    source = sources([4, 2])
+    draw = lambda: torch.Generator().manual_seed(0)
+    calls = (
+        lambda: beam_search(model, source, beam=2, max_length=8),
+        lambda: sample(model, source, generator=draw(), max_length=8).tolist(),
+    )
+    for call in calls:
+        model.train(False)
+        expected = call()
+        assert not model.training
+        model.train(True)
+        for _ in range(3):
+            assert call() == expected
+            assert model.training
+    with pytest.raises(KeyError), without_dropout(model):
+        raise KeyError
+    assert model.training
+
+
+@pytest.mark.parametrize("model", models(), ids=lambda model: type(model).__name__)
+def test_a_source_of_padding_alone_is_read_as_nothing_and_not_as_nan(model):
+    source = torch.tensor([[3, 4, 5], [PAD, PAD, PAD]])
+    (_, (one,)) = beam_search(model, source, beam=2, max_length=4)
+    assert math.isfinite(one.score)
+    assert len(one.tokens) <= 4
+    ((alone,),) = beam_search(model, source[1:, :1], beam=2, max_length=4)
+    assert alone.tokens == one.tokens
+    drawn = sample(
+        model, source, generator=torch.Generator().manual_seed(0), max_length=4
+    )
+    assert drawn.shape[1] <= 4
+
+
+def test_no_sentence_at_all_gives_none():
+    source = torch.zeros(0, 3, dtype=torch.long)
+    assert beam_search(made(0), source) == []
+    assert sample(made(0), source, generator=torch.Generator()).shape == (0, 0)
+
+
+# Sampling
+
+
 @given(seeds, st.integers(1, 9), st.floats(0.05, 1.0))
-def test_only_the_likely_symbols_are_left(seed, top_k, top_p):
+def test_only_the_likeliest_symbols_are_left(seed, top_k, top_p):
     torch.manual_seed(seed)
     logits = torch.randn(3, 9, dtype=torch.float64)
     for row, k, p in zip(
-        logits.softmax(-1), likely(logits, top_k=top_k), likely(logits, top_p=top_p)
+        logits.softmax(-1),
+        keep_likeliest(logits, top_k=top_k),
+        keep_likeliest(logits, top_p=top_p),
     ):
         ranked = sorted(range(9), key=lambda symbol: -row[symbol])
         assert {symbol for symbol in range(9) if k[symbol] > -math.inf} == set(
@@ -334,21 +325,22 @@ def test_only_the_likely_symbols_are_left(seed, top_k, top_p):
         assert {symbol for symbol in range(9) if p[symbol] > -math.inf} == set(
             ranked[:fewest]
         )
-    assert torch.equal(likely(logits), logits)
+    assert torch.equal(keep_likeliest(logits), logits)
+
+
+@pytest.mark.parametrize(
+    "nothing", [{"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"top_k": -1}]
+)
+def test_to_keep_no_symbol_is_refused(nothing):
+    with pytest.raises(ValueError, match="choose"):
+        keep_likeliest(torch.zeros(1, 5), **nothing)
 
 
 def test_samples_come_as_often_as_the_model_says():
     model, source = made(3), sources([4]).repeat(4000, 1)
-    first = [
-        row[0]
-        for row in sample(
-            model,
-            source,
-            generator=torch.Generator().manual_seed(0),
-            temperature=1.5,
-            limit=torch.ones(4000, dtype=torch.long),
-        )
-    ]
+    draw = torch.Generator().manual_seed(0)
+    drawn = sample(model, source, generator=draw, temperature=1.5, max_length=1)
+    first = drawn[:, 0].tolist()
     logits = model(source[:1], torch.tensor([[BOS]]))[0, 0] / 1.5
     for symbol, expected in enumerate(logits.softmax(-1).tolist()):
         share = first.count(symbol) / len(first)
@@ -357,29 +349,64 @@ def test_samples_come_as_often_as_the_model_says():
         )
 
 
-def test_a_sample_at_a_temperature_near_zero_is_greedy_and_ends_at_eos_or_its_limit():
+def test_a_sample_at_a_temperature_near_zero_is_greedy():
     model, source = made(5), sources([4, 2, 6])
     generator = torch.Generator().manual_seed(0)
-    rows = sample(
-        model,
-        source,
-        generator=generator,
-        temperature=1e-6,
-        limit=torch.tensor([3, 7, 12]),
-    )
-    (expected,) = zip(
-        *beam_search(model, source, beam=1, limit=torch.tensor([3, 7, 12]))
-    )
-    assert rows == [one.tokens for one in expected]
-    again = [
-        sample(model, source, generator=torch.Generator().manual_seed(1))
-        for _ in range(2)
-    ]
-    assert again[0] == again[1]
-    for row, limit in zip(again[0], limits(source).tolist()):
-        assert row.index(EOS) == len(row) - 1 if EOS in row else len(row) == limit
-    with pytest.raises(
-        ValueError,
-        match=r"temperature=0.0; choose a positive one, or beam_search\(..., beam=1\)",
-    ):
+    rows = sample(model, source, generator=generator, temperature=1e-6, max_length=12)
+    assert torch.equal(rows, greedy(model, source, 12))
+    with pytest.raises(ValueError, match=r"temperature=0.0; choose a positive one"):
         sample(model, source, generator=generator, temperature=0.0)
+
+
+def test_a_sample_ends_at_eos_or_at_its_limit_and_comes_again_from_the_same_seed():
+    model, source = made(5), sources([4, 2, 6, 3, 5])
+    limits = torch.tensor([3, 7, 12, 9, 12])
+    once, again = (
+        sample(
+            model,
+            source,
+            generator=torch.Generator().manual_seed(1),
+            max_length=limits,
+        )
+        for _ in range(2)
+    )
+    assert torch.equal(once, again)
+    ends = 0
+    for row, limit in zip(once.tolist(), limits.tolist()):
+        length = row.index(EOS) + 1 if EOS in row else limit
+        ends += EOS in row
+        assert length <= limit
+        assert PAD not in row[:length]
+        assert not any(row[length:])
+    assert ends > 0
+
+
+def test_padding_is_never_written_however_likely_the_model_finds_it():
+    model, source = made(2), sources([3, 2])
+    model.generator.bias.data[PAD] = 1e3
+    draw = torch.Generator().manual_seed(0)
+    for row in sample(model, source, generator=draw, max_length=5).tolist():
+        assert row[0] != PAD
+    for pool in beam_search(model, source, beam=3, best=3, max_length=5):
+        assert all(PAD not in one.tokens for one in pool)
+
+
+# Averaging
+
+
+def test_the_average_is_the_mean_of_the_weights():
+    states = [made(seed).state_dict() for seed in range(3)]
+    mean = averaged(states)
+    assert mean.keys() == states[0].keys()
+    for name, tensor in mean.items():
+        assert tensor.dtype == states[0][name].dtype
+        torch.testing.assert_close(tensor, sum(state[name] for state in states) / 3)
+    only = averaged(states[:1])
+    assert all(torch.equal(only[name], tensor) for name, tensor in states[0].items())
+
+
+def test_nothing_and_different_models_have_no_average():
+    with pytest.raises(ValueError, match="there is no checkpoint to average"):
+        averaged([])
+    with pytest.raises(ValueError, match="average those of one model only"):
+        averaged([{"a": torch.zeros(1)}, {"b": torch.zeros(1)}])

@@ -18,7 +18,7 @@ class MultiHeadAttention(multihead.MultiHeadAttention):
         self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
     ) -> Tensor:
         """Look up ``value`` by ``key`` with ``query``, in every head at once."""
-        if not (query is key is value):
+        if not (query is key is value and isinstance(self.query, nn.Linear)):
             return super().forward(query, key, value, mask)
         together = F.linear(query, *side_by_side(self.query, self.key, self.value))
         widths = [part.out_features for part in (self.query, self.key, self.value)]

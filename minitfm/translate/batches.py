@@ -246,13 +246,3 @@ def evaluation_batches(
         chosen = order[start : start + max(1, tokens // width)]
         yield chosen.tolist(), rows.padded(chosen, width)
         start += len(chosen)
-
-
-def real_share(batches: Iterable[tuple[Tensor, ...]]) -> float:
-    """The share of tokens in batches that are not padding: what of the work is worth
-    it.
-    """
-    tensors = list(chain.from_iterable(batches))
-    return sum(int((tensor != PAD).sum()) for tensor in tensors) / sum(
-        tensor.numel() for tensor in tensors
-    )

@@ -228,23 +228,3 @@ def generators(device: torch.device) -> dict[str, Tensor]:
     return states | (
         {"cuda": torch.cuda.get_rng_state(device)} if device.type == "cuda" else {}
     )
-
-
-def averaged(states: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
-    """The mean of several checkpoints' weights, as the paper takes of its last 5 or 20
-    (section 6.1).
-
-    Raises:
-        ValueError: if there are none, or they are not of the same model.
-    """
-    if not states:
-        raise ValueError("there is no checkpoint to average")
-    if any(state.keys() != states[0].keys() for state in states):
-        raise ValueError(
-            "these checkpoints hold different tensors; average those of one model only"
-        )
-    means = {
-        name: torch.stack([state[name].double() for state in states]).mean(0)
-        for name in states[0]
-    }
-    return {name: mean.to(states[0][name].dtype) for name, mean in means.items()}

@@ -15,8 +15,8 @@ import torch.distributed as distributed
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from minitfm.fast.loss import generator_loss
 from minitfm.fast.memory import keep_freed_memory
-from minitfm.training import generator_loss
 from minitfm.translate.checkpoints import agree, checkpoints, generators, restore, save
 from minitfm.translate.parallel import gathered, summed, world_and_rank
 from minitfm.translate.progress import Report

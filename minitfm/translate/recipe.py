@@ -7,32 +7,9 @@ from typing import Literal
 
 import torch
 
-from minitfm.training import Variant
+from minitfm.training import Variant, paper_rate
 
 Precision = Literal["auto", "float32", "bfloat16"]
-
-
-def paper_rate(step: int, d_model: int, warmup: int = 4000) -> float:
-    """The paper's learning rate: d_model^-0.5 · min(step^-0.5, step · warmup^-1.5)
-    (equation 3).
-
-    It rises linearly for ``warmup`` steps and then falls with the square root of the
-    step.
-
-    Args:
-        step: counted from 1; at 0 nothing would be learned.
-        d_model: width of the model.
-        warmup: steps to the peak.
-
-    Raises:
-        ValueError: if a step before the first is asked for.
-    """
-    if step < 1:
-        raise ValueError(
-            f"step={step}, but the schedule counts from 1: at 0 the learning rate would"
-            " be 0"
-        )
-    return d_model**-0.5 * min(step**-0.5, step * warmup**-1.5)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -7,92 +7,14 @@ stay several, so nothing is ever unknown. `learn_merges` and `segment` are that 
 be read; `Tokenizer` is the same from the `tokenizers` library, fast enough for corpora.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 from jaxtyping import Int
 from torch import Tensor
 
 from minitfm.study.vocabulary import BOS, EOS, PAD, SPECIAL
-
-Pair = tuple[str, str]
-
-
-def join(symbols: Sequence[str], pair: Pair) -> list[str]:
-    """Write every occurrence of the pair as one symbol, from left to right: a, a, a
-    with (a, a) gives aa, a.
-    """
-    joined: list[str] = []
-    place = 0
-    while place < len(symbols):
-        found = tuple(symbols[place : place + 2]) == pair
-        joined.append("".join(pair) if found else symbols[place])
-        place += 2 if found else 1
-    return joined
-
-
-def learn_merges(
-    words: Mapping[str, int] | Iterable[str], count: int
-) -> dict[Pair, int]:
-    """Learn which pairs of symbols to join, and in which order.
-
-    Of equally frequent pairs the one whose symbols are older is joined: characters are
-    numbered in sorted order, then joined symbols as they come. So the same words give
-    the same merges on every machine, in any order of the words.
-
-    Args:
-        words: how often each word occurs, or the words themselves, to be counted. No
-            pair crosses a word's border.
-        count: how many merges to learn at most; fewer when every word has become one
-            symbol.
-
-    Returns:
-        The pairs, each with its rank: the step at which it was learned.
-    """
-    if isinstance(words, str):
-        raise ValueError(
-            "learn_merges takes words and how often they occur; for one text write"
-            f" {words[:20]!r}.split()"
-        )
-    frequency = Counter(words)
-    spelled = {word: list(word) for word in frequency}
-    age = {
-        symbol: number
-        for number, symbol in enumerate(
-            sorted({symbol for word in frequency for symbol in word})
-        )
-    }
-    merges: dict[Pair, int] = {}
-    for step in range(count):
-        pairs: Counter[Pair] = Counter()
-        for word, symbols in spelled.items():
-            for pair in pairwise(symbols):
-                pairs[pair] += frequency[word]
-        if not pairs:
-            break
-        best = min(pairs, key=lambda pair: (-pairs[pair], age[pair[0]], age[pair[1]]))
-        merges[best] = step
-        age.setdefault("".join(best), len(age))
-        spelled = {word: join(symbols, best) for word, symbols in spelled.items()}
-    return merges
-
-
-def segment(word: str, merges: Mapping[Pair, int]) -> list[str]:
-    """Cut a word into pieces: join the pair learned first, the leftmost if it is there
-    twice, until none is left.
-    """
-    symbols = list(word)
-    while known := [
-        (merges[pair], place)
-        for place, pair in enumerate(pairwise(symbols))
-        if pair in merges
-    ]:
-        _, place = min(known)
-        symbols[place : place + 2] = ["".join(symbols[place : place + 2])]
-    return symbols
 
 
 @dataclass(frozen=True)

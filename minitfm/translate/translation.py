@@ -8,11 +8,12 @@ from typing import Any
 import torch
 
 from minitfm.attentive import RecurrentConfig
-from minitfm.decoding import Hypothesis, beam_search, writer
+from minitfm.decoding import Hypothesis, averaged
+from minitfm.fast.writer import beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
 from minitfm.transformer import TransformerConfig
 from minitfm.translate.batches import evaluation_batches
-from minitfm.translate.checkpoints import MODEL, averaged, checkpoints, described, read
+from minitfm.translate.checkpoints import MODEL, checkpoints, described, read
 from minitfm.translate.corpora import detokenize, tokenize_english
 from minitfm.translate.tokenizers import Tokenizer
 

@@ -26,9 +26,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minitfm.decoding import beam_search
-from minitfm.fast.writer import CachedTransformer
-from minitfm.training import generator_loss
+from minitfm.fast.loss import generator_loss
+from minitfm.fast.writer import TransformerWriter, beam_search
 from minitfm.transformer import Transformer, TransformerConfig
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
@@ -255,10 +254,12 @@ def writing(
             parameter.mul_(1.5)  # sharper than a fresh model: rounding decides nothing
     source = torch.randint(3, config.vocabulary - 1, (rows, 16))
     source[torch.arange(16) >= torch.randint(6, 17, (rows, 1))] = 0
-    limit, cached = torch.full((rows,), tokens), CachedTransformer(model)
+    limit, cached = torch.full((rows,), tokens), TransformerWriter(model)
     ours = lambda: [
         one.tokens
-        for (one,) in beam_search(cached, source, beam=beam, alpha=0.0, limit=limit)
+        for (one,) in beam_search(
+            cached, source, beam=beam, alpha=0.0, max_length=limit
+        )
     ]
     calls: dict[str, Callable[[], Any]] = {}
     if HAS["transformers"]:

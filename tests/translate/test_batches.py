@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from minitfm.seq2seq import teacher_forcing_loss
 from minitfm.study.vocabulary import BOS, EOS, PAD
+from minitfm.text import real_share
 from minitfm.transformer import Transformer, TransformerConfig
-from minitfm.translate.batches import Rows, TokenBatches, evaluation_batches, real_share
+from minitfm.translate.batches import Rows, TokenBatches, evaluation_batches
 from minitfm.translate.corpora import corpus
 from minitfm.translate.tokenizers import Tokenizer
 from tests.corpora import each_real_corpus

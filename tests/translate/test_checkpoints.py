@@ -17,7 +17,6 @@ from minitfm.translate.checkpoints import (
     MODEL,
     STATE,
     agree,
-    averaged,
     generators,
     read,
     restore,
@@ -240,24 +239,6 @@ def test_the_metadata_is_readable_by_anybody(tmp_path):
         "number": 0.1,
         "shared": {},
     }
-
-
-def test_the_average_is_the_mean_of_the_weights():
-    states = [model_and_optimizer(seed)[0].state_dict() for seed in range(3)]
-    mean = averaged(states)
-    assert mean.keys() == states[0].keys()
-    for name, tensor in mean.items():
-        assert tensor.dtype == states[0][name].dtype
-        torch.testing.assert_close(tensor, sum(state[name] for state in states) / 3)
-    only = averaged(states[:1])
-    assert all(torch.equal(only[name], tensor) for name, tensor in states[0].items())
-
-
-def test_nothing_and_different_models_have_no_average():
-    with pytest.raises(ValueError, match="there is no checkpoint to average"):
-        averaged([])
-    with pytest.raises(ValueError, match="average those of one model only"):
-        averaged([{"a": torch.zeros(1)}, {"b": torch.zeros(1)}])
 
 
 def test_the_state_goes_beside_the_weights(tmp_path):

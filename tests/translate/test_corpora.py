@@ -216,7 +216,7 @@ def test_another_file_under_the_right_name_is_neither_read_nor_overwritten(
 def test_two_processes_may_fetch_at_once(folder, server):
     server.wait = threading.Barrier(2)  # answers neither before both have asked
     code = (
-        "import sys; from tests.test_corpora import *;"
+        "import sys; from tests.translate.test_corpora import *;"
         f"CORPORA['small'] = small({server.server_port}); print(corpus('small', 'train') == PAIRS)"
     )
     with contextlib.ExitStack() as stack:

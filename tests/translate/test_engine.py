@@ -16,7 +16,7 @@ from torch import nn
 
 from minitfm.lstm import LSTM
 from minitfm.seq2seq import Seq2Seq
-from minitfm.training import smoothed_loss
+from minitfm.training import paper_rate, smoothed_loss
 from minitfm.transformer import Transformer, TransformerConfig
 from minitfm.translate import engine as training
 from minitfm.translate import progress
@@ -25,7 +25,7 @@ from minitfm.translate.checkpoints import checkpoints
 from minitfm.translate.engine import Health, train
 from minitfm.translate.parallel import processes
 from minitfm.translate.progress import Report
-from minitfm.translate.recipe import Recipe, bfloat16_pays, paper_rate
+from minitfm.translate.recipe import Recipe, bfloat16_pays
 
 ROOT = Path(__file__).parents[2]
 PLAIN = Recipe(warmup=40, precision="float32", checkpoint=4, log=1)
@@ -84,23 +84,6 @@ def run(model, folder, source=None, *, chosen=PLAIN, **options):
 def losses(folder: Path) -> list[float]:
     with (folder / "log.csv").open() as file:
         return [float(row["loss"]) for row in csv.DictReader(file) if row["loss"]]
-
-
-@pytest.mark.parametrize(("d_model", "warmup"), [(512, 4000), (256, 1000), (64, 1)])
-def test_the_rate_rises_in_a_line_and_falls_with_the_root_of_the_step(d_model, warmup):
-    peak = (d_model * warmup) ** -0.5
-    assert paper_rate(warmup, d_model, warmup) == pytest.approx(peak, rel=1e-12)
-    for step in range(1, 3 * warmup, max(1, warmup // 7)):
-        expected = (
-            peak * step / warmup if step <= warmup else peak * math.sqrt(warmup / step)
-        )
-        assert paper_rate(step, d_model, warmup) == pytest.approx(expected, rel=1e-12)
-    with pytest.raises(ValueError, match="step=0, but the schedule counts from 1"):
-        paper_rate(0, d_model)
-
-
-def test_the_papers_peak():
-    assert paper_rate(4000, 512) == pytest.approx(6.99e-4, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -466,13 +449,15 @@ def in_process(*words: str | Path) -> None:
 
 
 def test_a_compiled_model_trains_as_the_plain_one(tmp_path):
-    in_process("tests.test_training", "compiled_training", tmp_path)
+    in_process("tests.translate.test_engine", "compiled_training", tmp_path)
 
 
 def test_two_processes_learn_what_one_learns(tmp_path):
     """In float64, so that what differs is not the rounding, which a training in float32 can amplify beyond 1e-4."""
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
-    in_process(*launch, "tests.test_training", "shared_training", tmp_path / "two")
+    in_process(
+        *launch, "tests.translate.test_engine", "shared_training", tmp_path / "two"
+    )
     shared_training(tmp_path / "one")
     one, two = losses(tmp_path / "one"), losses(tmp_path / "two")
     assert len(one) == len(two) == 50
