@@ -103,6 +103,7 @@ def test_it_finds_what_the_lesson_finds_where_the_beam_is_wider_than_the_vocabul
 
 def test_other_ids_and_an_empty_batch_are_the_lessons_too():
     model, source = made(4), sources([4, 2, 5])
+    model.generator.bias.data[7] += 2  # so that some end
     options = {"bos": 5, "eos": 7, "max_length": 6, "beam": 3, "best": 3}
     expected = decoding.beam_search(model, source, **options)
     assert_same(beam_search(model, source, **options), expected)
