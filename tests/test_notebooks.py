@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import nbformat
@@ -20,7 +21,7 @@ from minitfm import CHAPTERS
 from minitfm.exercises.engine.exercise import Task
 from tests import facts
 from tests.tools.exercise_cells import code_cell, solved, text_cell
-from tests.tools.run_notebooks import normalize
+from tests.tools.run_notebooks import KERNEL, normalize
 
 ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -160,6 +161,15 @@ def test_the_wheel_holds_the_whole_package(installed):
     assert found.stdout.strip() == str(installed / "minitfm" / "__init__.py")
 
 
+def nbval(notebook: Path) -> list[str]:
+    """The command that runs a notebook and compares its outputs with the stored ones."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    command += ["-c", os.devnull, "--rootdir", str(notebook.parent)]
+    command += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "600"]
+    sanitizer = ROOT / "tests" / "sanitize.cfg"
+    return [*command, "--nbval-sanitize-with", str(sanitizer), str(notebook)]
+
+
 @each_notebook
 @pytest.mark.timeout(900)
 @pytest.mark.usefixtures("changed_since_it_passed")
@@ -167,22 +177,12 @@ def test_a_notebook_runs_in_an_empty_folder_and_its_outputs_hold(
     path, installed, tmp_path
 ):
     copy = shutil.copy(path, tmp_path)
-    nbval = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "-c",
-        os.devnull,
-        "--rootdir",
-        str(tmp_path),
-    ]
-    nbval += ["--nbval", "--nbval-current-env", "--nbval-cell-timeout", "600"]
-    nbval += ["--nbval-sanitize-with", str(ROOT / "tests" / "sanitize.cfg"), copy]
     run = subprocess.run(
-        nbval, cwd=tmp_path, env=environment(installed), capture_output=True, text=True
+        nbval(Path(copy)),
+        cwd=tmp_path,
+        env=environment(installed),
+        capture_output=True,
+        text=True,
     )
     assert run.returncode == 0, run.stdout[-6000:] + run.stderr[-2000:]
     cells = sum(1 for cell in code_cells(read(path)))
@@ -241,9 +241,90 @@ def test_a_notebook_imports_only_its_own_and_earlier_chapters(path):
 @each_notebook
 def test_pictures_have_words_for_those_who_cannot_see_them(path):
     for cell in code_cells(read(path)):
-        if any("image/png" in output.get("data", {}) for output in cell.outputs):
+        for output in cell.outputs:
+            data = output.get("data", {})
             alt = cell.metadata.get("mystnb", {}).get("image", {}).get("alt", "")
-            assert len(alt) > 40, f"describe the picture of cell {cell.id}"
+            for svg in re.findall(r"<svg .*?>", data.get("text/html", "")):
+                (alt,) = re.findall(r'aria-label="(.*?)"', svg)
+            if "image/png" in data or "<svg " in data.get("text/html", ""):
+                assert len(alt) > 40, f"describe the picture of cell {cell.id}"
+
+
+@each_notebook
+def test_pictures_fit_a_phone(path):
+    """They are 4.2 inches wide at most, 420 pixels, and their type is 9 points at least, 9.8 pixels on a phone."""
+    for cell in code_cells(read(path)):
+        for output in cell.outputs:
+            if "image/png" in output.get("data", {}):
+                size = output.metadata.get("image/png", {})
+                assert 0 < size.get("width", 0) <= 420, f"cell {cell.id}: {size}"
+            frames = output.get("data", {}).get("text/html", "")
+            for width in re.findall(r'<img [^>]*width="(\d+)"', frames):
+                assert int(width) <= 420, f"the frames of cell {cell.id}"
+        small = [
+            size
+            for size in re.findall(r"(?:font|label)size=([\d.]+)", cell.source)
+            if float(size) < 9
+        ]
+        assert not small, f"cell {cell.id} sets type of {small} points"
+
+
+def columns(line: str) -> int:
+    """How wide a line is, in letters; a Japanese one takes two."""
+    return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
+
+
+@each_notebook
+def test_no_line_is_wider_than_the_page(path):
+    long = []
+    for cell in code_cells(read(path)):
+        lines = [(line, 80) for line in cell.source.splitlines() if "%pip" not in line]
+        for output in cell.outputs:
+            if {"text/html", "text/markdown"} & set(output.get("data", {})):
+                continue  # no lines of text, but an element
+            lines += [(line, 72) for line in text_of(output).splitlines()]
+        long += [(cell.id, line) for line, most in lines if columns(line) > most]
+    assert not long
+
+
+@each_notebook
+def test_numbers_are_shown_and_not_only_tested(path):
+    """A line that says "between 11 and 13: True" keeps its number to itself."""
+    kept = [
+        (cell.id, line)
+        for cell in code_cells(read(path))
+        for output in cell.outputs
+        for line in text_of(output).splitlines()
+        if re.search(r"\b(True|False)\s*$", line)
+    ]
+    assert not kept, "print the number, behind ≈ if it differs elsewhere"
+
+
+STORED = {  # what a cell prints, what was stored of it, and whether that is the same
+    "another trained number": ("loss ≈ 1.25 nats", "loss ≈ -1.3e-05 nats", True),
+    "another row": ("≈| LSTM   1.25   3 of 9", "≈| LSTM   1,300   4 of 9", True),
+    "another text before it": ("loss ≈ 1.25 nats", "gain ≈ 1.25 nats", False),
+    "another unit behind it": ("loss ≈ 1.25 nats", "loss ≈ 1.25 bits", False),
+    "another number without it": ("12 names, ≈ 1.25", "13 names, ≈ 1.25", False),
+    "the sign itself": ("loss ≈ 1.25", "loss = 1.25", False),
+    "a row under the row": ("≈| LSTM  1.2\n20 names", "≈| LSTM  1.2\n21 names", False),
+}
+
+
+def test_only_numbers_behind_the_sign_may_differ(tmp_path):
+    notebook = nbformat.v4.new_notebook(metadata=KERNEL)
+    for printed, stored, _ in STORED.values():
+        cell = nbformat.v4.new_code_cell(f"print({printed!r})", execution_count=1)
+        cell.outputs = [nbformat.v4.new_output("stream", text=stored + "\n")]
+        notebook.cells.append(cell)
+    path = tmp_path / "signs.ipynb"
+    nbformat.write(notebook, path)
+    run = subprocess.run(nbval(path), cwd=tmp_path, capture_output=True, text=True)
+    failed = {
+        int(n) for n in re.findall(r"Cell (\d+): Cell outputs differ", run.stdout)
+    }
+    expected = {n for n, (_, _, same) in enumerate(STORED.values()) if not same}
+    assert failed == expected, run.stdout[-3000:]
 
 
 # What precedes a number when it points at a place rather than states a quantity.
@@ -268,6 +349,40 @@ def claimed_numbers(markdown: str) -> set[str]:
     return {number.rstrip(".,") for number in re.findall(r"\d[\d,.]*", text)}
 
 
+LEARNED = re.compile(r"≈\s*([-−+]?\d[\d,]*\.?\d*(?:e[-+]?\d+)?)|≈\|(.*)")
+
+
+def learned_numbers(path: Path) -> list[float]:
+    """The numbers that outputs show behind the sign ≈, or in a row that begins with ≈|."""
+    found = []
+    for cell in code_cells(read(path)):
+        for one, row in LEARNED.findall("\n".join(map(text_of, cell.outputs))):
+            numbers = [one] if one else re.findall(r"[-−]?\d[\d,]*\.?\d*", row)
+            found += [float(n.replace(",", "").replace("−", "-")) for n in numbers]
+    return found
+
+
+def rounds_to(value: float, number: str) -> bool:
+    """Whether prose may say ``number`` of a value: 12.0, 12 and 10 of 11.96, not 11.9."""
+    whole, _, decimals = number.replace(",", "").partition(".")
+    zeros = 0 if decimals else len(whole) - len(whole.rstrip("0"))
+    places = range(-zeros, 1) if not decimals else [len(decimals)]
+    said = float(number.replace(",", ""))
+    return any(abs(round(abs(value), n) - said) < 1e-9 * max(1, said) for n in places)
+
+
+def test_prose_may_round_a_learned_number():
+    for number in ("11.96", "12.0", "12", "10"):
+        assert rounds_to(11.96, number)
+    for number in ("11.9", "11", "13", "20", "11.960001"):
+        assert not rounds_to(11.96, number)
+    assert rounds_to(1234.0, "1,200")
+    assert not rounds_to(1250.5, "1,200")
+    assert rounds_to(-0.3, "0.3")
+    assert LEARNED.findall("loss ≈ −1.5e-03 nats, 7 of 9") == [("−1.5e-03", "")]
+    assert LEARNED.findall("≈| LSTM 3 4\n5") == [("", " LSTM 3 4")]
+
+
 @each_notebook
 def test_every_number_in_the_prose_is_computed_or_cited(path):
     notebook = read(path)
@@ -289,10 +404,13 @@ def test_every_number_in_the_prose_is_computed_or_cited(path):
     for key, numbers in facts.PUBLISHED.items():
         if key in prose:
             cited = cited | numbers
+    learned = learned_numbers(path)
     unfounded = {
         number
         for number in claimed_numbers(prose)
-        if number not in cited and number.replace(",", "") not in known
+        if number not in cited
+        and number.replace(",", "") not in known
+        and not any(rounds_to(value, number) for value in learned)
     }
     assert not unfounded, (
         f"no cell computes {sorted(unfounded)}, and tests/facts.py knows no source for them"
