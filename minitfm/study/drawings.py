@@ -346,3 +346,132 @@ def architecture(api: str = "") -> Drawing:
         size=12,
     )
     return drawing
+
+
+def unrolled(read: Sequence[str], predicted: Sequence[str]) -> Drawing:
+    """A recurrent network over time: one cell at every symbol, its state handed on.
+
+    Args:
+        read: the symbols that go in, one a step; five fit well.
+        predicted: the symbols to predict, one for each.
+    """
+    drawing = Drawing(
+        420,
+        170,
+        f"The same cell at {len(read)} moments, in a row. Below each a symbol goes in:"
+        f" {', '.join(read)}. An arrow with the state h runs from each cell to the"
+        " next, from left to right. Above each the symbol to predict comes out:"
+        f" {', '.join(predicted)}.",
+    )
+    pitch = 400 / len(read)
+    for step, (below, above) in enumerate(zip(read, predicted)):
+        x = pitch * (step + 0.5) + 14
+        drawing.box(x, 84, "cell", width=42, color="RNN")
+        drawing.arrow((x, 140), (x, 101))
+        drawing.arrow((x, 67), (x, 28))
+        drawing.text(x, 154, below, code=True)
+        drawing.text(x, 14, above, code=True)
+        drawing.text(x + 6, 122, "W", anchor="start")
+        gap = x - pitch / 2  # between this cell and the one before
+        drawing.arrow((gap - pitch / 2 + 21 if step else 2, 84), (x - 21, 84))
+        drawing.text(gap, 69, f"h{'₀₁₂₃₄₅₆₇₈₉'[step]}")
+        if step:
+            drawing.text(gap, 98, "U")
+    return drawing
+
+
+def lstm_cell() -> Drawing:
+    """One step of the LSTM: four weighted sums, and the memory that passes above."""
+    drawing = Drawing(
+        420,
+        290,
+        "The LSTM cell. At the top a thick arrow runs from the old memory c on the"
+        " left to the new memory on the right, like a conveyor belt. On it stand two"
+        " circles: first a multiplication by the forget gate f, then an addition. Into"
+        " the addition goes a product of the input gate i and the candidate g. At the"
+        " bottom x and h feed four boxes: forget gate, input gate, candidate and output"
+        " gate. On the right a branch goes down from the belt through tanh and a"
+        " multiplication by the output gate o, and becomes the new h.",
+    )
+    parts = (
+        (62, "forget gate\nf = σ(…)", "forget gate"),
+        (146, "input gate\ni = σ(…)", "input gate"),
+        (230, "candidate\ng = tanh(…)", "memory"),
+        (314, "output gate\no = σ(…)", "output gate"),
+    )
+    for x, text, color in parts:
+        drawing.box(x, 180, text, width=78, height=44, color=color, size=12)
+        drawing.arrow((x, 236), (x, 202))
+    drawing.line((16, 236), (314, 236))
+    for x, y, sign in ((62, 36, "×"), (188, 36, "+"), (188, 104, "×"), (376, 120, "×")):
+        drawing.circle(x, y, sign, radius=13)
+    for start, stop in ((8, 49), (75, 175), (201, 412)):
+        drawing.arrow((start, 36), (stop, 36), color="memory", width=3)
+    for path in (
+        ((62, 158), (62, 49)),
+        ((146, 158), (146, 104), (175, 104)),
+        ((230, 158), (230, 104), (201, 104)),
+        ((188, 91), (188, 49)),
+        ((376, 38), (376, 107)),
+        ((314, 158), (314, 120), (363, 120)),
+        ((376, 133), (376, 236), (412, 236)),
+    ):
+        drawing.arrow(*path)
+    for x, y, text, anchor in (
+        (68, 96, "what to\nkeep", "start"),
+        (196, 70, "what to add", "start"),
+        (308, 120, "what to\nshow", "end"),
+        (370, 74, "tanh", "end"),
+        (8, 256, "x, and h before", "start"),
+        (412, 256, "h after", "end"),
+        (210, 278, "in each box: W x + b + U h, then σ (0 to 1) or tanh", "middle"),
+    ):
+        drawing.text(x, y, text, size=12, anchor=anchor)
+    drawing.text(8, 12, "c, the memory before", anchor="start", color="memory")
+    drawing.text(412, 12, "c, after", anchor="end", color="memory")
+    return drawing
+
+
+def encoder_decoder(source: Sequence[str], target: Sequence[str]) -> Drawing:
+    """Two recurrent networks with nothing but one vector between them.
+
+    Args:
+        source: what the encoder reads; five tokens fit well.
+        target: what the decoder writes, up to its end; it reads the same after
+            ``<bos>``.
+    """
+    drawing = Drawing(
+        420,
+        246,
+        "Two rows of boxes. Above, the encoder: boxes labeled LSTM, joined by arrows"
+        f" from left to right, read {', '.join(source)}. From the last one an arrow"
+        " leads into one box, the vector, and from there down to the decoder, a second"
+        f" row: it reads the start symbol and then {', '.join(target[:-1])}, and above"
+        f" each of its boxes stands the next token, up to {target[-1]}.",
+    )
+
+    def row(
+        y: Number, tokens: Sequence[str], first: Number, pitch: Number, color: str
+    ) -> None:
+        for step, token in enumerate(tokens):
+            x = first + pitch * step
+            drawing.box(x, y, "LSTM", width=46, height=30, color=color)
+            drawing.arrow((x, y + 37), (x, y + 15))
+            drawing.text(x, y + 48, token)
+            if step:
+                drawing.arrow((x - pitch + 23, y), (x - 23, y))
+
+    drawing.text(11, 10, "encoder: reads the source", anchor="start", color="encoder")
+    pitch = 310 / len(source)
+    row(42, source, 34, pitch, "encoder")
+    drawing.box(374, 42, "vector", width=72, height=30, color="fixed vector")
+    drawing.arrow((57 + pitch * (len(source) - 1), 42), (338, 42))
+    drawing.arrow((374, 57), (374, 116), (4, 116), (4, 184), (17, 184))
+    drawing.text(14, 132, "decoder: writes the target", anchor="start", color="decoder")
+    pitch = 400 / len(target)
+    row(184, ["<bos>", *target[:-1]], 40, pitch, "decoder")
+    for step, token in enumerate(target):
+        x = 40 + pitch * step
+        drawing.arrow((x, 169), (x, 160))
+        drawing.text(x, 151, token)
+    return drawing

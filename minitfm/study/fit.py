@@ -62,9 +62,8 @@ def fit(
         ValueError: if the batches run out, or the loss is no longer a number.
     """
 
-    def rate(
-        step: int,
-    ) -> float:  # step counts from 0, and the first one must already learn
+    def rate(step: int) -> float:
+        """The share of the highest learning rate; the first step, 0, has some."""
         rising = min(1.0, (step + 1) / warmup) if warmup else 1.0
         falling = (steps - step) / max(1, steps - warmup) if decay else 1.0
         return min(rising, falling)

@@ -106,17 +106,15 @@ def date_pair(day: datetime.date, pattern: str, region: str) -> tuple[str, str]:
     """
     from babel.dates import format_date
 
+    english = format_date(day, pattern, locale=region)
     length = "full" if "E" in pattern else "long"
-    return format_date(day, pattern, locale=region), format_date(
-        day, length, locale="ja"
-    )
+    return english, format_date(day, length, locale="ja")
 
 
 @functools.cache
 def _days(held_out: bool) -> tuple[datetime.date, ...]:
-    numbers = range(
-        datetime.date(1900, 1, 1).toordinal(), datetime.date(2100, 1, 1).toordinal()
-    )
+    first, last = datetime.date(1900, 1, 1), datetime.date(2099, 12, 31)
+    numbers = range(first.toordinal(), last.toordinal() + 1)
     return tuple(
         day
         for day in map(datetime.date.fromordinal, numbers)
@@ -134,11 +132,8 @@ def dates(count: int, seed: int, held_out: bool = False) -> list[tuple[str, str]
     the same on every machine; how a date is written is up to the CLDR version that
     Babel brings.
     """
-    draw, patterns, days = (
-        random.Random(seed),
-        list(date_patterns().items()),
-        _days(held_out),
-    )
+    draw = random.Random(seed)
+    patterns, days = list(date_patterns().items()), _days(held_out)
     drawn = (draw.choice(patterns) for _ in range(count))
     return [
         date_pair(draw.choice(days), pattern, draw.choice(regions))
@@ -156,10 +151,11 @@ def date_lines(
     how much there is to remember.
     """
     drawn = iter(dates(count * dates_in_line, seed, held_out))
-    lines = [
-        tuple(zip(*(next(drawn) for _ in range(dates_in_line)))) for _ in range(count)
-    ]
-    return [("; ".join(english), "；".join(japanese)) for english, japanese in lines]
+    lines = []
+    for _ in range(count):
+        english, japanese = zip(*(next(drawn) for _ in range(dates_in_line)))
+        lines.append(("; ".join(english), "；".join(japanese)))
+    return lines
 
 
 _MONTH = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
@@ -237,9 +233,8 @@ def pronunciations(
     listed: dict[str, list[tuple[str, ...]]] = {}
     for line in path.read_text("utf-8").splitlines():
         entry, *phonemes = line.partition("#")[0].split()
-        word = entry.partition("(")[
-            0
-        ]  # the second pronunciation of read stands under read(2)
+        # the second pronunciation of read stands under read(2)
+        word = entry.partition("(")[0]
         if re.fullmatch("[a-z']+", word) and _is_held_out(word) == held_out:
             pronunciation = tuple(
                 phonemes if stress else (phoneme.rstrip("012") for phoneme in phonemes)
@@ -295,6 +290,5 @@ def error_rates(
             )
         )
     distances, lengths = zip(*nearest)
-    return sum(distance > 0 for distance in distances) / len(distances), sum(
-        distances
-    ) / sum(lengths)
+    wrong_words = sum(distance > 0 for distance in distances)
+    return wrong_words / len(distances), sum(distances) / sum(lengths)
