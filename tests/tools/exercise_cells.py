@@ -1,14 +1,23 @@
 """How an exercise stands in a notebook: its text from the catalogue, then a cell with its stub and its check.
 
-`python -m tests.tools.exercise_cells transformer embed` prints both, to paste into a notebook.
+`python -m tests.tools.exercise_cells transformer embed` prints both, to paste into a notebook;
+`python -m tests.tools.exercise_cells 09_transformer` writes the exercises of a notebook anew, blank, into their places.
 """
 
 import importlib
+import re
 import sys
+import textwrap
+from itertools import pairwise
+from pathlib import Path
+
+import nbformat
 
 from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.exercise import Exercise, Task
 from minitfm.exercises.engine.show import stars
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def folded(summary: str, text: str) -> str:
@@ -30,11 +39,32 @@ def text_cell(task: Task, number: int) -> str:
     )
 
 
+def wrapped(code: str, width: int = 80) -> str:
+    """Code whose docstrings are no wider than a cell of a notebook."""
+    lines: list[str] = []
+    inside = False
+    for line in code.split("\n"):
+        quotes = line.count('"""')
+        if len(line) > width and (inside or quotes) and "#" not in line:
+            indent = line[: len(line) - len(line.lstrip())]
+            last = quotes == 2 or (inside and quotes == 1)
+            text = line.strip().removesuffix('"""' if last else "")
+            lines += textwrap.wrap(
+                text, width, initial_indent=indent, subsequent_indent=indent
+            )
+            lines += [f'{indent}"""'] * last
+        else:
+            lines.append(line)
+        inside ^= quotes == 1
+    return "\n".join(lines)
+
+
 def code_cell(task: Task, answer: str) -> str:
     """The code cell of an exercise with an answer in it, such as its blank stub."""
     if isinstance(task, Answer):
         return f"{answer.rstrip()}\n\nex.{task.name}.check(answer)"
     assert isinstance(task, Exercise)
+    answer = wrapped(answer)
     return f"{answer.rstrip()}\n\n\nex.{task.name}.check({task.name_in_source})"
 
 
@@ -48,7 +78,28 @@ def solved(task: Task) -> str:
     )
 
 
+TITLE = re.compile(r"### Exercise (\d+): ([^★]+) ★")
+
+
+def renew(path: Path) -> None:
+    """Write the exercises of a notebook anew, as the catalogue has them now."""
+    notebook = nbformat.read(path, as_version=4)
+    sources = "\n".join(cell.source for cell in notebook.cells)
+    (chapter,) = re.findall(r"from minitfm\.exercises import (\w+) as ex", sources)
+    catalogue = importlib.import_module(f"minitfm.exercises.{chapter}")
+    for cell, code in pairwise(notebook.cells):
+        if found := TITLE.match(cell.source):
+            task = getattr(catalogue, found[2].strip().replace(" ", "_"))
+            cell.source = text_cell(task, int(found[1]))
+            code.source = code_cell(task, task.stub)
+    nbformat.write(notebook, path)
+
+
 if __name__ == "__main__":
-    chapter, name = sys.argv[1:]
-    chosen = getattr(importlib.import_module(f"minitfm.exercises.{chapter}"), name)
-    print(text_cell(chosen, 1), code_cell(chosen, chosen.stub), sep="\n\n---\n\n")
+    if len(sys.argv) == 2:
+        renew(NOTEBOOKS / f"{sys.argv[1]}.ipynb")
+    else:
+        chapter, name = sys.argv[1:]
+        chosen = getattr(importlib.import_module(f"minitfm.exercises.{chapter}"), name)
+        cells = text_cell(chosen, 1), code_cell(chosen, chosen.stub)
+        print(*cells, sep="\n\n---\n\n")
