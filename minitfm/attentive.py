@@ -29,7 +29,7 @@ class Reading(NamedTuple):
     state: Any
 
 
-class AttentiveSeq2Seq(Seq2Seq):
+class AttentiveSeq2Seq(nn.Module):
     """The encoder-decoder of chapter 3, whose decoder looks back at every state of the
     encoder (Bahdanau et al. 2015).
 
@@ -49,11 +49,9 @@ class AttentiveSeq2Seq(Seq2Seq):
         network: type[RNN] | type[LSTM] = LSTM,
         layers: int = 1,
         dropout: float = 0.0,
-        pad: int = 0,
-        fast: bool = False,
     ) -> None:
-        """Make the parts of ``Seq2Seq``, an encoder that reads in both directions, and
-        the attention.
+        """Make embeddings, an encoder that reads in both directions, the decoder, the
+        attention and the generator.
 
         Args:
             vocabulary: number of symbols, shared by source and target.
@@ -64,8 +62,6 @@ class AttentiveSeq2Seq(Seq2Seq):
             layers: of the encoder and of the decoder.
             dropout: share of the embeddings, of the outputs between layers and of what
                 the generator reads, set to zero at random.
-            pad: the id of the padding symbol.
-            fast: run both networks in PyTorch's own kernels.
 
         Raises:
             ValueError: if ``d_hidden`` cannot be shared by two directions, or the
@@ -78,40 +74,32 @@ class AttentiveSeq2Seq(Seq2Seq):
             )
         if attention not in KINDS:
             raise ValueError(f"attention={attention!r}; choose additive or dot")
-        super().__init__(
-            vocabulary,
-            d_hidden,
-            network=network,
-            layers=layers,
-            dropout=dropout,
-            pad=pad,
-            fast=fast,
-        )
-        half = d_hidden // 2
+        super().__init__()
+        self.source_embedding = nn.Embedding(vocabulary, d_hidden)
+        self.target_embedding = nn.Embedding(vocabulary, d_hidden)
         self.encoder = network(
-            d_hidden, half, layers, bidirectional=True, dropout=dropout, fast=fast
+            d_hidden, d_hidden // 2, layers, bidirectional=True, dropout=dropout
         )
+        self.decoder = network(d_hidden, d_hidden, layers, dropout=dropout)
         self.attention = KINDS[attention](d_hidden, d_hidden, d_hidden)
         self.combine = nn.Linear(2 * d_hidden, d_hidden)
+        self.generator = nn.Linear(d_hidden, vocabulary)
+        self.dropout = nn.Dropout(dropout)
 
     def start(self, source: Int[Tensor, "batch source"]) -> Reading:
         """Read the source: the encoder's state at every token, and the last ones, in
         which the decoder begins.
         """
-        mask = padding_mask(source, self.pad)
+        mask = padding_mask(source)
         memory, state = self.encoder(
             self.dropout(self.source_embedding(source)), mask.squeeze(1)
         )
-        both = (
-            len(source),
-            self.decoder.layers,
-            -1,
-        )  # the last states of both directions, layer by layer, in one
-        state = (
-            tuple(part.reshape(both) for part in state)
-            if isinstance(state, tuple)
-            else state.reshape(both)
-        )
+        # of each layer, the last states of both directions side by side
+        shape = (len(source), self.decoder.layers, -1)
+        if isinstance(state, tuple):
+            state = tuple(part.reshape(shape) for part in state)
+        else:
+            state = state.reshape(shape)
         return Reading(memory, mask, state)
 
     def look(
@@ -124,6 +112,18 @@ class AttentiveSeq2Seq(Seq2Seq):
             output, reading.memory, reading.memory, reading.memory_mask
         )
         return self.dropout(self.combine(torch.cat([found, output], dim=-1)).tanh())
+
+    def forward(
+        self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
+    ) -> Float[Tensor, "batch target vocabulary"]:
+        """The logits of every next target token, given the true ones before it.
+
+        Args:
+            source: token ids, padded with 0.
+            target: token ids from <bos> on, padded; position i predicts what stands at
+                i + 1.
+        """
+        return self.generator(self.features(source, target))
 
     def features(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
@@ -185,13 +185,9 @@ class RecurrentConfig:
     dropout: float = 0.0
     attention: Literal["additive", "dot"] | None = "additive"
 
-    def build(self) -> Seq2Seq:
-        """Make the model, of LSTMs in PyTorch's kernels."""
-        options: dict[str, Any] = {
-            "layers": self.layers,
-            "dropout": self.dropout,
-            "fast": True,
-        }
+    def build(self) -> Seq2Seq | AttentiveSeq2Seq:
+        """Make the model, of LSTMs."""
+        options: dict[str, Any] = {"layers": self.layers, "dropout": self.dropout}
         if self.attention is None:
             return Seq2Seq(self.vocabulary, self.d_hidden, **options)
         return AttentiveSeq2Seq(

@@ -4,10 +4,30 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from minitfm.rnn import RNN, Cell, Recurrent, State, Sums, WeightedSum
+from minitfm.rnn import RNN, Recurrent
 
 
-class LSTMCell(Cell):
+class WeightedSum(nn.Module):
+    """W x + b + U h: what the input and the state say together. Chapter 1's cell has
+    one such sum, and squashes it.
+    """
+
+    def __init__(self, d_input: int, d_hidden: int) -> None:
+        """Draw W, b and U uniformly between ±1/√d_hidden, as ``RNNCell`` does."""
+        super().__init__()
+        self.input = nn.Linear(d_input, d_hidden)  # W and b
+        self.state = nn.Linear(d_hidden, d_hidden, bias=False)  # U
+        for parameter in self.parameters():
+            nn.init.uniform_(parameter, -(d_hidden**-0.5), d_hidden**-0.5)
+
+    def forward(
+        self, x: Float[Tensor, "batch d_input"], h: Float[Tensor, "batch d_hidden"]
+    ) -> Float[Tensor, "batch d_hidden"]:
+        """Add up what both sides say."""
+        return self.input(x) + self.state(h)
+
+
+class LSTMCell(nn.Module):
     """One step of the long short-term memory: beside h, a memory c to which a step adds
     and from which it forgets.
 
@@ -23,24 +43,13 @@ class LSTMCell(Cell):
     "peephole" connections came later), as in ``torch.nn.LSTM``.
     """
 
-    parts = 2
-    kernel = torch.lstm
-
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Make three gates and the candidate."""
         super().__init__()
-        self.input = WeightedSum(d_input, d_hidden)
-        self.forget = WeightedSum(d_input, d_hidden)
+        self.input_gate = WeightedSum(d_input, d_hidden)
+        self.forget_gate = WeightedSum(d_input, d_hidden)
         self.candidate = WeightedSum(d_input, d_hidden)
-        self.output = WeightedSum(d_input, d_hidden)
-
-    def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
-        """Forget, add, show."""
-        h, c = state
-        input, forget, candidate, output = (from_input + from_state).chunk(4, dim=-1)
-        c = forget.sigmoid() * c + input.sigmoid() * candidate.tanh()
-        h = output.sigmoid() * c.tanh()
-        return h, c
+        self.output_gate = WeightedSum(d_input, d_hidden)
 
     def forward(
         self,
@@ -48,7 +57,13 @@ class LSTMCell(Cell):
         state: tuple[Float[Tensor, "batch d_hidden"], Float[Tensor, "batch d_hidden"]],
     ) -> tuple[Float[Tensor, "batch d_hidden"], Float[Tensor, "batch d_hidden"]]:
         """Read one symbol: from (h, c) before it to (h, c) after it."""
-        _, (h, c) = self.run(x.unsqueeze(1), state)
+        h, c = state
+        i = torch.sigmoid(self.input_gate(x, h))
+        f = torch.sigmoid(self.forget_gate(x, h))
+        g = torch.tanh(self.candidate(x, h))
+        o = torch.sigmoid(self.output_gate(x, h))
+        c = f * c + i * g
+        h = o * torch.tanh(c)
         return h, c
 
 
@@ -56,6 +71,16 @@ class LSTM(Recurrent):
     """A network of LSTM cells, ``torch.nn.LSTM``."""
 
     cell = LSTMCell
+    states = 2
+
+    def step(
+        self,
+        cell: nn.Module,
+        x: Float[Tensor, "batch d_input"],
+        state: tuple[Float[Tensor, "batch d_hidden"], Float[Tensor, "batch d_hidden"]],
+    ) -> tuple[Float[Tensor, "batch d_hidden"], Float[Tensor, "batch d_hidden"]]:
+        """Let one cell read one symbol: from (h, c) before it to (h, c) after it."""
+        return cell(x, state)
 
     def forward(
         self,
@@ -92,7 +117,7 @@ class LSTM(Recurrent):
         return output, (h, c)
 
 
-class GRUCell(Cell):
+class GRUCell(nn.Module):
     """One step of the gated recurrent unit: two gates, and no memory beside h (Cho et
     al. 2014).
 
@@ -102,45 +127,28 @@ class GRUCell(Cell):
     - h' = z ⊙ h + (1 - z) ⊙ n
 
     The published paper resets before the product, U (r ⊙ h); its first version on arXiv
-    and ``torch.nn.GRU`` do it after, as here: then U h needs not wait for r, and all
-    three products are one. The candidate's U h has a bias b' of its own, since r stands
-    between it and b.
+    and ``torch.nn.GRU`` do it after, as here: then U h needs not wait for r. The
+    candidate's U h has a bias b' of its own, since r stands between it and b.
     """
-
-    kernel = torch.gru
 
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Make two gates and the candidate."""
         super().__init__()
-        self.reset = WeightedSum(d_input, d_hidden)
-        self.update = WeightedSum(d_input, d_hidden)
+        self.reset_gate = WeightedSum(d_input, d_hidden)
+        self.update_gate = WeightedSum(d_input, d_hidden)
         self.candidate = WeightedSum(d_input, d_hidden)
-        self.candidate_bias = nn.Parameter(
-            torch.empty(d_hidden).uniform_(-(d_hidden**-0.5), d_hidden**-0.5)
-        )
-
-    def second_bias(self) -> Float[Tensor, " sums"]:
-        """Only the candidate's U h has one."""
-        return torch.cat(
-            [torch.zeros_like(self.candidate_bias)] * 2 + [self.candidate_bias]
-        )
-
-    def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
-        """Mix the old state with a new one."""
-        (h,) = state
-        reset_x, update_x, candidate_x = from_input.chunk(3, dim=-1)
-        reset_h, update_h, candidate_h = from_state.chunk(3, dim=-1)
-        reset = (reset_x + reset_h).sigmoid()
-        update = (update_x + update_h).sigmoid()
-        candidate = (candidate_x + reset * (candidate_h + self.candidate_bias)).tanh()
-        return (update * h + (1 - update) * candidate,)
+        self.candidate_bias = nn.Parameter(torch.empty(d_hidden))
+        nn.init.uniform_(self.candidate_bias, -(d_hidden**-0.5), d_hidden**-0.5)
 
     def forward(
         self, x: Float[Tensor, "batch d_input"], h: Float[Tensor, "batch d_hidden"]
     ) -> Float[Tensor, "batch d_hidden"]:
         """Read one symbol: from the state before it to the state after it."""
-        _, (h,) = self.run(x.unsqueeze(1), (h,))
-        return h
+        r = torch.sigmoid(self.reset_gate(x, h))
+        z = torch.sigmoid(self.update_gate(x, h))
+        recalled = r * (self.candidate.state(h) + self.candidate_bias)
+        n = torch.tanh(self.candidate.input(x) + recalled)
+        return z * h + (1 - z) * n
 
 
 class GRU(RNN):
@@ -169,4 +177,4 @@ def forget_bias_(module: nn.Module, value: float = 1.0) -> None:
             " gate"
         )
     for cell in cells:
-        nn.init.constant_(cell.forget.from_input.bias, value)
+        nn.init.constant_(cell.forget_gate.input.bias, value)

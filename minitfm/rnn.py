@@ -5,152 +5,44 @@ directions as asked. The LSTM and the GRU of chapter 2 differ from the plain net
 their cells alone, so what all three share stands here.
 """
 
-from collections.abc import Callable, Iterable
-from typing import cast
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
-from minitfm.fast import recurrent as fused
 
-# What a cell hands from one step to the next: (h,) here and in the GRU, (h, c) in the
-# LSTM.
-State = tuple[Float[Tensor, "batch d_hidden"], ...]
-# That of every cell of a network, layer by layer: in each the forward cell, then the
-# backward one, as in torch.
-States = tuple[Float[Tensor, "batch cells d_hidden"], ...]
-# What a cell's weighted sums gather from one side, next to one another.
-Sums = Float[Tensor, "batch sums"]
-
-
-class WeightedSum(nn.Module):
-    """W x + b + U h: what the input and the state say together, before a squashing
-    function.
+class RNNCell(nn.Module):
+    """One step of the plain recurrent network: h' = tanh(W x + b + U h) (Elman
+    1990).
     """
 
     def __init__(self, d_input: int, d_hidden: int) -> None:
         """Draw W, b and U uniformly between ±1/√d_hidden, as ``torch.nn.RNN`` does.
 
         torch adds a second bias to U h, which can do nothing that b cannot; here there
-        is one, as in the equations.
+        is one, as in the equation.
         """
         super().__init__()
-        self.from_input = nn.Linear(d_input, d_hidden)
-        self.from_state = nn.Linear(d_hidden, d_hidden, bias=False)
+        self.input = nn.Linear(d_input, d_hidden)  # W and b
+        self.state = nn.Linear(d_hidden, d_hidden, bias=False)  # U
         for parameter in self.parameters():
             nn.init.uniform_(parameter, -(d_hidden**-0.5), d_hidden**-0.5)
 
     def forward(
         self, x: Float[Tensor, "batch d_input"], h: Float[Tensor, "batch d_hidden"]
     ) -> Float[Tensor, "batch d_hidden"]:
-        """Add up what both sides say."""
-        return self.from_input(x) + self.from_state(h)
-
-
-class Cell(nn.Module):
-    """One step in time. A kind of cell has one or more weighted sums, and says in
-    ``step`` what it makes of them.
-
-    All sums of a step are one matrix product, and the inputs' side of it is computed
-    for all steps at once: only U h has to wait for the step before.
-    """
-
-    parts = 1  # tensors in the state
-    kernel: Callable[..., tuple[Tensor, ...]] | None = (
-        None  # PyTorch's, which runs this cell along a whole sequence
-    )
-
-    def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
-        """The cell's equations, given W x + b and U h of its sums, in the order in
-        which ``__init__`` makes these.
-        """
-        raise NotImplementedError
-
-    def matrices(
-        self,
-    ) -> tuple[
-        Float[Tensor, "sums d_input"],
-        Float[Tensor, "sums d_hidden"],
-        Float[Tensor, " sums"],
-    ]:
-        """W, U and b of all the sums, one below the other."""
-        sums = [part for part in self.children() if isinstance(part, WeightedSum)]
-        w = torch.cat([part.from_input.weight for part in sums])
-        u = torch.cat([part.from_state.weight for part in sums])
-        b = torch.cat([part.from_input.bias for part in sums])
-        return w, u, b
-
-    def second_bias(self) -> Float[Tensor, " sums"]:
-        """What PyTorch's kernels add to U h: nothing here."""
-        return torch.zeros_like(self.matrices()[2])
-
-    def run(
-        self,
-        x: Float[Tensor, "batch token d_input"],
-        state: State,
-        mask: Bool[Tensor, "batch token"] | None = None,
-        *,
-        backward: bool = False,
-    ) -> tuple[Float[Tensor, "batch token d_hidden"], State]:
-        """Step along a sequence, from its end if ``backward``: h after every step, and
-        the last state.
-
-        At padding the state stands still and the output is zero. So the state of a
-        forward run is the one after the last real token, and a backward run begins
-        there.
-        """
-        w, u, b = self.matrices()
-        steps = F.linear(x, w, b).unbind(
-            1
-        )  # a slice [:, t] in the loop would cost a whole sequence's gradient each
-        real = [None] * len(steps) if mask is None else mask.unsqueeze(-1).unbind(1)
-        if backward:
-            steps, real = steps[::-1], real[::-1]
-        outputs = []
-        for from_input, is_real in zip(steps, real):
-            new = self.step(from_input, F.linear(state[0], u), state)
-            state = (
-                new
-                if is_real is None
-                else tuple(torch.where(is_real, n, old) for n, old in zip(new, state))
-            )
-            outputs.append(state[0])
-        output = torch.stack(outputs[::-1] if backward else outputs, dim=1)
-        return output if mask is None else output.where(mask.unsqueeze(-1), 0.0), state
-
-
-class RNNCell(Cell):
-    """One step of the plain recurrent network: h' = tanh(W x + b + U h) (Elman
-    1990).
-    """
-
-    kernel = torch.rnn_tanh
-
-    def __init__(self, d_input: int, d_hidden: int) -> None:
-        """Make the one weighted sum."""
-        super().__init__()
-        self.hidden = WeightedSum(d_input, d_hidden)
-
-    def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
-        """Squash the sum."""
-        return (torch.tanh(from_input + from_state),)
-
-    def forward(
-        self, x: Float[Tensor, "batch d_input"], h: Float[Tensor, "batch d_hidden"]
-    ) -> Float[Tensor, "batch d_hidden"]:
         """Read one symbol: from the state before it to the state after it."""
-        _, (h,) = self.run(x.unsqueeze(1), (h,))
-        return h
+        return torch.tanh(self.input(x) + self.state(h))
 
 
 class Recurrent(nn.Module):
-    """A network of cells: each layer reads the outputs of the one below, in one
-    direction or in both.
+    """What the recurrent networks share: each layer reads the outputs of the one below,
+    in one direction or in both.
     """
 
-    cell: type[Cell]
+    cell: type[nn.Module]
+    states = 1  # what a cell hands on: h alone, or the LSTM's h and c
 
     def __init__(
         self,
@@ -160,7 +52,6 @@ class Recurrent(nn.Module):
         *,
         bidirectional: bool = False,
         dropout: float = 0.0,
-        fast: bool = False,
     ) -> None:
         """Make the cells.
 
@@ -172,81 +63,88 @@ class Recurrent(nn.Module):
                 the first (Schuster & Paliwal 1997), and its output stands behind the
                 first one's: d_output is then 2 d_hidden, else d_hidden.
             dropout: share of the outputs set to zero at random between layers.
-            fast: compute the same in one call of PyTorch's kernels instead of step by
-                step, where padding is at the end of the sequences; several times faster
-                on a GPU.
+
+        Raises:
+            ValueError: if there is no layer.
         """
         super().__init__()
         if layers < 1:
             raise ValueError(f"layers={layers}, but a network needs at least one layer")
-        if fast and "kernel" not in vars(
-            self.cell
-        ):  # not inherited: a subclass has a step of its own
-            raise ValueError(
-                f"{self.cell.__name__} has a step of its own, which no kernel knows;"
-                " leave fast=False"
-            )
-        self.d_input, self.d_hidden, self.layers, self.fast = (
-            d_input,
-            d_hidden,
-            layers,
-            fast,
-        )
+        self.d_input, self.d_hidden, self.layers = d_input, d_hidden, layers
         self.directions = 2 if bidirectional else 1
-        widths = [d_input] + [self.directions * d_hidden] * (layers - 1)
-        self.cells = nn.ModuleList(
-            self.cell(width, d_hidden)
-            for width in widths
-            for _ in range(self.directions)
-        )
+        self.cells = nn.ModuleList()
+        for layer in range(layers):
+            width = d_input if layer == 0 else self.directions * d_hidden
+            for _ in range(self.directions):
+                self.cells.append(self.cell(width, d_hidden))
         self.dropout = nn.Dropout(dropout)
+
+    def step(
+        self, cell: nn.Module, x: Float[Tensor, "batch d_input"], state: Any
+    ) -> tuple[Float[Tensor, "batch d_hidden"], ...]:
+        """Let one cell read one symbol: from (h,) before it to (h,) after it."""
+        return (cell(x, *state),)
+
+    def read(
+        self,
+        cell: nn.Module,
+        x: Float[Tensor, "batch token d_input"],
+        mask: Bool[Tensor, "batch token"],
+        state: tuple[Float[Tensor, "batch d_hidden"], ...],
+    ) -> tuple[
+        Float[Tensor, "batch token d_hidden"],
+        tuple[Float[Tensor, "batch d_hidden"], ...],
+    ]:
+        """Run one cell along a sequence: h after every step, and the last state.
+
+        Where the mask is False the state stands still and the output is zero. So the
+        last state is the one after the last real token.
+        """
+        outputs = []
+        for symbol, real in zip(x.unbind(1), mask.unsqueeze(-1).unbind(1)):
+            new = self.step(cell, symbol, state)
+            state = tuple(torch.where(real, n, old) for n, old in zip(new, state))
+            outputs.append(state[0])
+        return torch.stack(outputs, dim=1).where(mask.unsqueeze(-1), 0.0), state
 
     def run(
         self,
         x: Float[Tensor, "batch token d_input"],
         mask: Bool[Tensor, "batch token"] | None,
-        states: States | None,
-    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
+        state: tuple[Float[Tensor, "batch cells d_hidden"], ...] | None,
+    ) -> tuple[
+        Float[Tensor, "batch token d_output"],
+        tuple[Float[Tensor, "batch cells d_hidden"], ...],
+    ]:
         """Run every cell; ``forward`` says what goes in and comes out."""
-        if states is None:
-            states = (
-                x.new_zeros(len(x), len(self.cells), self.d_hidden),
-            ) * self.cell.parts
-        self.check(x, mask, states)
-        if self.fast and self.cell.kernel and fused.fits(mask):
-            cells = cast(Iterable[Cell], self.cells)
-            weights = [
-                matrix
-                for cell in cells
-                for matrix in (*cell.matrices(), cell.second_bias())
-            ]
-            drop = self.dropout.p if self.training else 0.0
-            return fused.run(
-                self.cell.kernel,
-                weights,
-                x,
-                mask,
-                states,
-                self.layers,
-                drop,
-                self.directions == 2,
-            )
-        runs: list[tuple[Tensor, State]] = []
+        self.check(x, mask, state)
+        if mask is None:
+            mask = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)
+        if state is None:
+            zeros = x.new_zeros(len(x), len(self.cells), self.d_hidden)
+            state = (zeros,) * self.states
+        finals: list[tuple[Tensor, ...]] = []
         for layer in range(self.layers):
-            x = self.dropout(x) if layer > 0 else x
+            if layer > 0:
+                x = self.dropout(x)
+            outputs = []
             for direction in range(self.directions):
-                cell, start = (
-                    cast(Cell, self.cells[len(runs)]),
-                    tuple(part[:, len(runs)] for part in states),
-                )
-                runs.append(cell.run(x, start, mask, backward=direction == 1))
-            x = torch.cat([output for output, _ in runs[-self.directions :]], dim=-1)
-        return x, tuple(
-            torch.stack(parts, dim=1) for parts in zip(*(final for _, final in runs))
-        )
+                number = len(finals)
+                cell, start = self.cells[number], tuple(s[:, number] for s in state)
+                if direction == 0:
+                    output, final = self.read(cell, x, mask, start)
+                else:  # from the last token to the first
+                    output, final = self.read(cell, x.flip(1), mask.flip(1), start)
+                    output = output.flip(1)
+                outputs.append(output)
+                finals.append(final)
+            x = torch.cat(outputs, dim=-1)
+        return x, tuple(torch.stack(final, dim=1) for final in zip(*finals))
 
-    def check(self, x: Tensor, mask: Tensor | None, states: tuple[Tensor, ...]) -> None:
-        """Say in a sentence what does not fit."""
+    def check(
+        self, x: Tensor, mask: Tensor | None, state: tuple[Tensor, ...] | None
+    ) -> None:
+        """Say in a sentence what is wrong with the inputs."""
         if x.shape[2] != self.d_input:
             raise ValueError(
                 f"an input has {x.shape[2]} numbers, but this network was made for"
@@ -262,11 +160,16 @@ class Recurrent(nn.Module):
                 f"the mask is {tuple(mask.shape)}, but the input has"
                 f" {tuple(x.shape[:2])} (batch, token)"
             )
+        if mask is not None and mask.dtype != torch.bool:
+            raise ValueError(
+                f"the mask is {mask.dtype}, but must be boolean, True where a token is"
+                " real: for instance tokens != 0"
+            )
         due = (len(x), len(self.cells), self.d_hidden)
-        for state in states:
-            if state.shape != due:
+        for part in state or ():
+            if part.shape != due:
                 raise ValueError(
-                    f"a state is {tuple(state.shape)}, but must be {due} (batch, cells,"
+                    f"a state is {tuple(part.shape)}, but must be {due} (batch, cells,"
                     " d_hidden)"
                 )
 
@@ -274,7 +177,7 @@ class Recurrent(nn.Module):
 class RNN(Recurrent):
     """The plain recurrent network, ``torch.nn.RNN`` with tanh."""
 
-    cell: type[Cell] = RNNCell
+    cell: type[nn.Module] = RNNCell
 
     def forward(
         self,
@@ -308,6 +211,6 @@ def orthogonal_(module: nn.Module, gain: float = 1.0) -> None:
     At a gain of 1 the gradients of a linear network neither grow nor shrink with
     distance (Saxe et al. 2014).
     """
-    for part in module.modules():
-        if isinstance(part, WeightedSum):
-            nn.init.orthogonal_(part.from_state.weight, gain)
+    for name, weight in module.named_parameters():
+        if f".{name}".endswith(".state.weight"):
+            nn.init.orthogonal_(weight, gain)

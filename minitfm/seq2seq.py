@@ -139,8 +139,6 @@ class Seq2Seq(nn.Module):
         layers: int = 1,
         d_vector: int | None = None,
         dropout: float = 0.0,
-        pad: int = 0,
-        fast: bool = False,
     ) -> None:
         """Make embeddings, both networks and the generator.
 
@@ -155,18 +153,15 @@ class Seq2Seq(nn.Module):
                 numbers and another brings it back.
             dropout: share of the embeddings, and of the outputs between layers, set to
                 zero at random.
-            pad: the id of the padding symbol.
-            fast: run both networks in PyTorch's own kernels.
         """
         super().__init__()
-        self.pad = pad
         self.source_embedding = nn.Embedding(vocabulary, d_hidden)
         self.target_embedding = nn.Embedding(vocabulary, d_hidden)
-        self.encoder = network(d_hidden, d_hidden, layers, dropout=dropout, fast=fast)
-        self.decoder = network(d_hidden, d_hidden, layers, dropout=dropout, fast=fast)
+        self.encoder = network(d_hidden, d_hidden, layers, dropout=dropout)
+        self.decoder = network(d_hidden, d_hidden, layers, dropout=dropout)
         self.generator = nn.Linear(d_hidden, vocabulary)
         self.dropout = nn.Dropout(dropout)
-        state = network.cell.parts * layers * d_hidden
+        state = network.states * layers * d_hidden
         self.d_vector = state if d_vector is None else d_vector
         self.squeeze = nn.Identity() if d_vector is None else nn.Linear(state, d_vector)
         self.expand = nn.Identity() if d_vector is None else nn.Linear(d_vector, state)
@@ -175,10 +170,10 @@ class Seq2Seq(nn.Module):
         self, source: Int[Tensor, "batch source"]
     ) -> Float[Tensor, "batch d_vector"]:
         """Read the source, padding aside: the one vector that the decoder gets."""
-        mask = padding_mask(source, self.pad).squeeze(1)
+        mask = padding_mask(source).squeeze(1)
         _, state = self.encoder(self.dropout(self.source_embedding(source)), mask)
-        parts = state if isinstance(state, tuple) else (state,)
-        return self.squeeze(torch.cat([part.flatten(1) for part in parts], dim=1))
+        state = state if isinstance(state, tuple) else (state,)
+        return self.squeeze(torch.cat([part.flatten(1) for part in state], dim=1))
 
     def start(self, source: Int[Tensor, "batch source"]) -> Any:
         """Read the source: the state in which the decoder begins (for ``greedy``)."""
@@ -186,12 +181,9 @@ class Seq2Seq(nn.Module):
 
     def begin(self, vector: Float[Tensor, "batch d_vector"]) -> Any:
         """Unpack a vector into the state in which the decoder begins."""
-        parts = (
-            self.expand(vector)
-            .unflatten(1, (self.decoder.cell.parts, self.decoder.layers, -1))
-            .unbind(1)
-        )
-        return parts if len(parts) > 1 else parts[0]
+        shape = (self.decoder.states, self.decoder.layers, -1)
+        state = self.expand(vector).unflatten(1, shape).unbind(1)
+        return state if len(state) > 1 else state[0]
 
     def forward(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
@@ -199,7 +191,7 @@ class Seq2Seq(nn.Module):
         """The logits of every next target token, given the true ones before it.
 
         Args:
-            source: token ids, padded.
+            source: token ids, padded with 0.
             target: token ids from <bos> on, padded; position i predicts what stands at
                 i + 1.
         """

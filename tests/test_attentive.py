@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from minitfm.attention import AdditiveAttention, DotProductAttention
 from minitfm.attentive import AttentiveSeq2Seq, RecurrentConfig
 from minitfm.decoding import beam_search
+from minitfm.fast import accelerate
 from minitfm.lstm import GRU, LSTM
 from minitfm.rnn import RNN
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy, teacher_forcing_loss
@@ -280,9 +281,9 @@ def test_later_target_tokens_cannot_change_earlier_logits(
 @each_network
 @each_attention
 @given(seeds, lengths, layers)
-def test_the_fast_path_is_the_loop(network, attention, seed, lengths, layers):
+def test_an_accelerated_model_is_the_loop(network, attention, seed, lengths, layers):
     loop = made(network, attention, seed, layers=layers)
-    fast = made(network, attention, seed, layers=layers, fast=True)
+    fast = accelerate(made(network, attention, seed, layers=layers))
     source, target = (rows(column, 9) for column in zip(*lengths))
     torch.testing.assert_close(
         fast(source, target), loop(source, target), rtol=0, atol=1e-12
@@ -320,7 +321,7 @@ def test_it_learns_which_source_token_to_look_at(attention):
     What exactly is learned differs from processor to processor.
     """
     torch.manual_seed(0)
-    model, steps = AttentiveSeq2Seq(9, 32, attention=attention, fast=True), 300
+    model, steps = accelerate(AttentiveSeq2Seq(9, 32, attention=attention)), 300
     assert isinstance(model, EncoderDecoder)
 
     def drawn(batch):
@@ -371,9 +372,5 @@ def test_a_config_builds_the_model_it_describes():
     model = RecurrentConfig(9, 8, layers=2, dropout=0.3, attention="dot").build()
     assert isinstance(model, AttentiveSeq2Seq)
     assert isinstance(model.attention, DotProductAttention)
-    assert (
-        model.encoder.layers,
-        model.decoder.layers,
-        model.dropout.p,
-        model.encoder.fast,
-    ) == (2, 2, 0.3, True)
+    assert (model.encoder.layers, model.decoder.layers) == (2, 2)
+    assert model.dropout.p == model.encoder.dropout.p == 0.3

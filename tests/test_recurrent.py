@@ -9,8 +9,10 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
+from minitfm.fast import REGISTRY, accelerate
+from minitfm.fast.recurrent import padding_is_at_the_end
 from minitfm.lstm import GRU, LSTM, GRUCell, LSTMCell, forget_bias_
-from minitfm.rnn import RNN, RNNCell, WeightedSum, orthogonal_
+from minitfm.rnn import RNN, RNNCell, orthogonal_
 from tests.oracle import Named, assert_close, dtypes, seeds
 
 small, layers = st.integers(1, 5), st.integers(1, 3)
@@ -20,9 +22,9 @@ either = st.booleans()
 OURS = {"RNN": RNN, "LSTM": LSTM, "GRU": GRU}
 CELLS = {"RNN": RNNCell, "LSTM": LSTMCell, "GRU": GRUCell}
 SUMS = {
-    "RNN": ["hidden"],
-    "LSTM": ["input", "forget", "candidate", "output"],
-    "GRU": ["reset", "update", "candidate"],
+    "RNN": [""],  # the cell itself
+    "LSTM": ["input_gate.", "forget_gate.", "candidate.", "output_gate."],
+    "GRU": ["reset_gate.", "update_gate.", "candidate."],
 }
 each_kind = pytest.mark.parametrize("kind", OURS)
 
@@ -45,13 +47,13 @@ def our_names(
             for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
         ]
         for name, w, u, b, second in zip(SUMS[kind], *sides):
-            renamed[f"{prefix}{name}.from_input.weight"] = w
-            renamed[f"{prefix}{name}.from_state.weight"] = u
-            if (kind, name) == ("GRU", "candidate"):
+            renamed[f"{prefix}{name}input.weight"] = w
+            renamed[f"{prefix}{name}state.weight"] = u
+            if (kind, name) == ("GRU", "candidate."):
                 renamed[f"{prefix}candidate_bias"] = second
             elif not gradients:
                 b = b + second
-            renamed[f"{prefix}{name}.from_input.bias"] = b
+            renamed[f"{prefix}{name}input.bias"] = b
     return renamed
 
 
@@ -194,7 +196,7 @@ def test_cells_equal_torch(kind, seed, dtype, batch, d_input, d_hidden):
 
 
 @given(seeds, small, small, small)
-def test_each_gate_by_its_name_is_the_gate_of_the_step(seed, batch, d_input, d_hidden):
+def test_each_gate_is_its_equation(seed, batch, d_input, d_hidden):
     torch.manual_seed(seed)
     x, h, c = (
         torch.randn(batch, width, dtype=torch.float64)
@@ -203,23 +205,24 @@ def test_each_gate_by_its_name_is_the_gate_of_the_step(seed, batch, d_input, d_h
     rnn, lstm, gru = (
         cell(d_input, d_hidden).double() for cell in (RNNCell, LSTMCell, GRUCell)
     )
-    new_c = (
-        lstm.forget(x, h).sigmoid() * c
-        + lstm.input(x, h).sigmoid() * lstm.candidate(x, h).tanh()
+
+    def total(sums):
+        w, b, u = sums.input.weight, sums.input.bias, sums.state.weight
+        return x @ w.T + b + h @ u.T
+
+    i, f, o = (
+        total(gate).sigmoid()
+        for gate in (lstm.input_gate, lstm.forget_gate, lstm.output_gate)
     )
-    new_h, update = (
-        lstm.output(x, h).sigmoid() * new_c.tanh(),
-        gru.update(x, h).sigmoid(),
-    )
-    recalled = gru.candidate.from_state(h) + gru.candidate_bias
-    candidate = (
-        gru.candidate.from_input(x) + gru.reset(x, h).sigmoid() * recalled
-    ).tanh()
+    new_c = f * c + i * total(lstm.candidate).tanh()
+    r, z = total(gru.reset_gate).sigmoid(), total(gru.update_gate).sigmoid()
+    recalled = h @ gru.candidate.state.weight.T + gru.candidate_bias
+    n = (gru.candidate.input(x) + r * recalled).tanh()
     expected = {
-        "rnn": rnn.hidden(x, h).tanh(),
-        "h": new_h,
+        "rnn": total(rnn).tanh(),
+        "h": o * new_c.tanh(),
         "c": new_c,
-        "gru": update * h + (1 - update) * candidate,
+        "gru": z * h + (1 - z) * n,
     }
     ours = dict(zip(expected, (rnn(x, h), *lstm(x, (h, c)), gru(x, h))))
     assert_close(ours, expected)
@@ -307,26 +310,26 @@ def test_a_network_runs_the_cell_that_it_is_given(kind):
     class Forgetful(CELLS[kind]):
         """A cell that never reads its state."""
 
-        def step(self, from_input, from_state, state):
-            return super().step(
-                from_input, 0 * from_state, tuple(0 * part for part in state)
-            )
+        def forward(self, x, state):
+            nothing = tuple(torch.zeros_like(part) for part in parts_of(state))
+            return super().forward(x, one_or_pair(nothing))
 
     model = type("Network", (OURS[kind],), {"cell": Forgetful})(3, 4)
     x = torch.randn(2, 5, 3)
     each_alone, _ = model(x.reshape(10, 1, 3))
-    torch.testing.assert_close(model(x)[0], each_alone.reshape(2, 5, 4))
-    with pytest.raises(
-        ValueError,
-        match="Forgetful has a step of its own, which no kernel knows; leave fast=False",
-    ):
-        type(model)(3, 4, fast=True)
+    expected = each_alone.reshape(2, 5, 4)
+    torch.testing.assert_close(model(x)[0], expected)
+    torch.testing.assert_close(accelerate(model)(x)[0], expected)
+    with torch.no_grad():
+        assert (model(x)[0] != OURS[kind](3, 4)(x)[0]).any()
 
 
 @each_kind
 @settings(max_examples=150)
-@given(seeds, dtypes, lengths, small, small, layers, either, either, either)
-def test_the_fast_path_is_the_loop(
+@given(
+    seeds, dtypes, lengths, small, small, layers, either, either, either, st.booleans()
+)
+def test_an_accelerated_network_is_the_loop(
     kind,
     seed,
     dtype,
@@ -337,13 +340,21 @@ def test_the_fast_path_is_the_loop(
     bidirectional,
     padded,
     started,
+    training,
 ):
     torch.manual_seed(seed)
-    loop = OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional).to(dtype)
-    fast = OURS[kind](
-        d_input, d_hidden, layers, bidirectional=bidirectional, fast=True
-    ).to(dtype)
+    loop, fast = (
+        OURS[kind](d_input, d_hidden, layers, bidirectional=bidirectional).to(dtype)
+        for _ in range(2)
+    )
     fast.load_state_dict(loop.state_dict())
+    parameters = list(fast.parameters())
+    assert accelerate(fast.train(training)) is fast
+    loop.train(training)
+    assert type(fast) is REGISTRY[OURS[kind]] is not type(loop)
+    assert all(a is b for a, b in zip(fast.parameters(), parameters, strict=True))
+    assert_close(fast.state_dict(), loop.state_dict())
+    assert list(fast.state_dict()) == list(loop.state_dict())
     inputs = {"x": torch.randn(len(lengths), max(lengths), d_input, dtype=dtype)}
     if started:
         inputs |= states(
@@ -364,9 +375,30 @@ def test_the_fast_path_is_the_loop(
     assert_close(ours[1] | ours[2], expected[1] | expected[2])
 
 
+def cells_run(model, *inputs) -> int:
+    """How often a call runs a cell of the lesson; a kernel runs none."""
+    calls = []
+    hooks = [
+        cell.register_forward_hook(lambda *_: calls.append(1)) for cell in model.cells
+    ]
+    model(*inputs)
+    for hook in hooks:
+        hook.remove()
+    return len(calls)
+
+
 @each_kind
-def test_the_fast_path_leaves_other_padding_to_the_loop(kind):
-    loop, fast = OURS[kind](3, 4), OURS[kind](3, 4, fast=True)
+def test_an_accelerated_network_runs_the_kernel_and_not_the_cells(kind):
+    """Or the equality of the two would say nothing."""
+    x, mask = torch.randn(2, 5, 3), mask_of([5, 2])
+    for inputs in ((x,), (x, mask)):
+        assert cells_run(OURS[kind](3, 4), *inputs) == 5
+        assert cells_run(accelerate(OURS[kind](3, 4)), *inputs) == 0
+
+
+@each_kind
+def test_other_padding_is_left_to_the_loop(kind):
+    loop, fast = OURS[kind](3, 4), accelerate(OURS[kind](3, 4))
     fast.load_state_dict(loop.state_dict())
     x, mask = (
         torch.randn(3, 4, 3),
@@ -374,15 +406,33 @@ def test_the_fast_path_leaves_other_padding_to_the_loop(kind):
             [[False, True, True, True], [True, False, True, False], [False] * 4]
         ),
     )
+    assert not padding_is_at_the_end(mask)
+    assert cells_run(fast, x, mask) == 4
     torch.testing.assert_close(fast(x, mask), loop(x, mask), rtol=0, atol=0)
 
 
 @each_kind
-def test_the_fast_path_drops_out_between_layers_and_in_training_alone(kind):
-    model, x = OURS[kind](3, 16, 2, dropout=0.5, fast=True), torch.randn(2, 5, 3)
+def test_a_kernel_drops_out_between_layers_and_in_training_alone(kind):
+    model, x = accelerate(OURS[kind](3, 16, 2, dropout=0.5)), torch.randn(2, 5, 3)
     assert not torch.equal(model(x)[0], model(x)[0])
     model.eval()
     assert torch.equal(model(x)[0], model(x)[0])
+
+
+@each_kind
+@given(seeds, layers, either)
+def test_dropout_of_nothing_and_of_everything_is_the_same_in_both(kind, seed, n, both):
+    """What is random cannot be compared; at 0 and 1 nothing is."""
+    for dropout in (0.0, 1.0):
+        torch.manual_seed(seed)
+        loop = OURS[kind](3, 4, n, bidirectional=both, dropout=dropout)
+        fast = OURS[kind](3, 4, n, bidirectional=both, dropout=dropout)
+        accelerate(fast).load_state_dict(loop.state_dict())
+        x = torch.randn(2, 5, 3)
+        inputs = {"x": x}
+        ours, expected = (outcome(m, inputs, lambda x, m=m: m(x)) for m in (fast, loop))
+        assert_close(ours[0], expected[0])
+        assert_close(ours[1] | ours[2], expected[1] | expected[2])
 
 
 class Written(TorchDispatchMode):
@@ -465,16 +515,16 @@ def test_orthogonal_weights_keep_the_length_of_the_state():
     model, h = LSTM(3, 8, 2, bidirectional=True), torch.randn(5, 8)
     before = {name: p.clone() for name, p in model.named_parameters()}
     orthogonal_(model, gain=0.9)
-    sums = [part for part in model.modules() if isinstance(part, WeightedSum)]
-    assert len(sums) == 16
-    for part in sums:
-        torch.testing.assert_close(
-            part.from_state(h).norm(dim=-1), 0.9 * h.norm(dim=-1)
-        )
+    matrices = [u for name, u in before.items() if name.endswith("state.weight")]
+    assert len(matrices) == 16
+    for name in before:
+        if name.endswith("state.weight"):
+            u = model.get_parameter(name)
+            torch.testing.assert_close((h @ u.T).norm(dim=-1), 0.9 * h.norm(dim=-1))
     changed = {
         name for name, p in model.named_parameters() if not torch.equal(p, before[name])
     }
-    assert changed == {name for name in before if name.endswith("from_state.weight")}
+    assert changed == {name for name in before if name.endswith("state.weight")}
 
 
 def test_the_forget_bias_decides_how_much_a_fresh_cell_keeps():
@@ -482,12 +532,14 @@ def test_the_forget_bias_decides_how_much_a_fresh_cell_keeps():
     before = {name: p.clone() for name, p in model.named_parameters()}
     for bias, kept in ((0.0, 0.5), (1.0, 0.73), (3.0, 0.95)):
         forget_bias_(model, bias)
-        gate = model.cells[3].forget(torch.zeros(1, 16), torch.zeros(1, 8)).sigmoid()
+        gate = (
+            model.cells[3].forget_gate(torch.zeros(1, 16), torch.zeros(1, 8)).sigmoid()
+        )
         torch.testing.assert_close(gate, torch.full((1, 8), kept), rtol=0, atol=0.005)
     changed = {
         name for name, p in model.named_parameters() if not torch.equal(p, before[name])
     }
-    assert changed == {f"cells.{cell}.forget.from_input.bias" for cell in range(4)}
+    assert changed == {f"cells.{cell}.forget_gate.input.bias" for cell in range(4)}
 
 
 @each_kind
@@ -524,6 +576,11 @@ def test_errors_say_what_was_given_and_what_is_needed():
         match=r"the mask is \(5, 2\), but the input has \(2, 5\) \(batch, token\)",
     ):
         GRU(3, 4)(x, mask_of([5, 3]).T)
+    for network in (RNN(3, 4), accelerate(RNN(3, 4))):
+        with pytest.raises(
+            ValueError, match=r"the mask is torch\.float32, but must be boolean"
+        ):
+            network(x, mask_of([5, 3]).float())
     with pytest.raises(
         ValueError, match=r"a state is \(2, 1, 4\), but must be \(2, 4, 4\)"
     ):

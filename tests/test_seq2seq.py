@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
+from minitfm.fast import accelerate
 from minitfm.lstm import GRU, LSTM
 from minitfm.rnn import RNN
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy, teacher_forcing_loss
@@ -208,10 +209,10 @@ def test_the_vector_is_all_that_the_decoder_learns_about_the_source(
 
 @each_network
 @given(seeds, lengths, vectors)
-def test_the_fast_path_is_the_loop(network, seed, lengths, d_vector):
+def test_an_accelerated_model_is_the_loop(network, seed, lengths, d_vector):
     loop, fast = (
         made(network, seed, d_vector=d_vector),
-        made(network, seed, d_vector=d_vector, fast=True),
+        accelerate(made(network, seed, d_vector=d_vector)),
     )
     source, target = (rows(column, 9) for column in zip(*lengths))
     torch.testing.assert_close(
@@ -222,7 +223,7 @@ def test_the_fast_path_is_the_loop(network, seed, lengths, d_vector):
 
 @each_network
 def test_it_learns_to_turn_a_sequence_around(network):
-    model = Seq2Seq(6, 32, network=network, fast=True)
+    model = accelerate(Seq2Seq(6, 32, network=network))
     assert isinstance(model, EncoderDecoder)
     optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
     for _ in range(300):

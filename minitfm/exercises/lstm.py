@@ -97,14 +97,41 @@ while c >= 0.5:
 )
 
 
+LSTM_SUMS = "input_gate", "forget_gate", "candidate", "output_gate"
+GRU_SUMS = "reset_gate", "update_gate", "candidate"
+
+
+class OwnLSTMCell(LSTMCell):
+    """The package's cell, also while something else is plugged into `LSTMCell`."""
+
+    forward = LSTMCell.forward
+
+
+class OwnGRUCell(GRUCell):
+    """The package's cell, also while something else is plugged into `GRUCell`."""
+
+    forward = GRUCell.forward
+
+
+def named(
+    sums: tuple[str, ...], w: Tensor, b: Tensor, u: Tensor, prefix: str = ""
+) -> dict[str, Tensor]:
+    """Cut W, b and U into those of a cell's sums, by the names of its parameters."""
+    sides = {"input.weight": w, "input.bias": b, "state.weight": u}
+    parts = {side: matrix.split(u.shape[1]) for side, matrix in sides.items()}
+    return {
+        f"{prefix}{name}.{side}": part
+        for side in parts
+        for name, part in zip(sums, parts[side])
+    }
+
+
 def lstm_step_of_the_package(
     x: Tensor, h: Tensor, c: Tensor, w: Tensor, b: Tensor, u: Tensor
 ) -> tuple[Tensor, Tensor]:
     """The package's `LSTMCell` with these weights."""
-    h, c = LSTMCell(x.shape[1], h.shape[1]).step(
-        F.linear(x, w, b), F.linear(h, u), (h, c)
-    )
-    return h, c
+    cell = OwnLSTMCell(x.shape[1], h.shape[1])
+    return functional_call(cell, named(LSTM_SUMS, w, b, u), (x, (h, c)))
 
 
 lstm_step = Exercise(
@@ -158,26 +185,13 @@ memory detached: forget.sigmoid() * c => forget.sigmoid() * c.detach()
 )
 
 
-def named(
-    sums: tuple[str, ...], w: Tensor, b: Tensor, u: Tensor, prefix: str = ""
-) -> dict[str, Tensor]:
-    """Cut W, b and U into those of a cell's sums, by the names of its parameters."""
-    sides = {"from_input.weight": w, "from_input.bias": b, "from_state.weight": u}
-    parts = {side: matrix.split(u.shape[1]) for side, matrix in sides.items()}
-    return {
-        f"{prefix}{name}.{side}": part
-        for side in parts
-        for name, part in zip(sums, parts[side])
-    }
-
-
 def gru_step_of_the_package(
     x: Tensor, h: Tensor, w: Tensor, b: Tensor, u: Tensor, b_candidate: Tensor
 ) -> Tensor:
     """The package's `GRUCell` with these weights."""
-    weights = named(("reset", "update", "candidate"), w, b, u)
+    weights = named(GRU_SUMS, w, b, u)
     return functional_call(
-        GRUCell(x.shape[1], h.shape[1]),
+        OwnGRUCell(x.shape[1], h.shape[1]),
         {**weights, "candidate_bias": b_candidate},
         (x, h),
     )
@@ -252,9 +266,7 @@ def network_of_the_package(
     step: Step, x: Tensor, h: Tensor, c: Tensor, mask: Tensor
 ) -> tuple[Tensor, ...]:
     """The package's `LSTM` with the step's weights."""
-    weights = named(
-        ("input", "forget", "candidate", "output"), step.w, step.b, step.u, "cells.0."
-    )
+    weights = named(LSTM_SUMS, step.w, step.b, step.u, "cells.0.")
     call = (x, mask, (h.unsqueeze(1), c.unsqueeze(1)))
     output, state = functional_call(LSTM(x.shape[2], h.shape[1]), weights, call)
     return output, *(part.squeeze(1) for part in state)

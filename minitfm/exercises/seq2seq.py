@@ -560,22 +560,18 @@ def _readers(draw: Draw) -> list[Case]:
     def case(
         note: str,
         layers: int,
-        pad: int = 0,
         grad: bool = False,
         dtype: torch.dtype = torch.float64,
     ) -> Case:
         sizes = draw.sizes("batch source d_hidden")
         sizes["source"] += 1
-        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers, pad=pad)).to(
-            dtype
-        )
-        source = draw.tokens(sizes["batch"], sizes["source"], 11, pad)
+        model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers)).to(dtype)
+        source = draw.tokens(sizes["batch"], sizes["source"], 11)
         return Case((model, source), (), note, {**sizes, "layers": layers}, grad)
 
     return [
         case("with one layer", 1),
         case("with two layers", 2),
-        case("with pad = 4", 1, pad=4),
         case("in float32", 2, dtype=torch.float32),
         case("gradients", 2, grad=True),
     ]
@@ -608,7 +604,7 @@ _encoder = Exercise(
     raise NotImplementedError
 ''',
     solution="""def source_vector(model, source):
-    mask = source != model.pad
+    mask = source != 0
     x = model.source_embedding(source)
     output, (h, c) = model.encoder(x, mask)
     return torch.cat([h.flatten(1), c.flatten(1)], dim=1)""",
@@ -617,9 +613,8 @@ _encoder = Exercise(
     axes="batch number",
     mistakes="""
 padding read: model.encoder(x, mask) => model.encoder(x)
-mask inverted: source != model.pad => source == model.pad
-pad ignored: model.pad => 0
-mask with an axis too many: source != model.pad => (source != model.pad).unsqueeze(1)
+mask inverted: source != 0 => source == model.pad
+mask with an axis too many: source != 0 => (source != 0).unsqueeze(1)
 memory c left out: [h.flatten(1), c.flatten(1)] => [h.flatten(1)]
 state h left out: [h.flatten(1), c.flatten(1)] => [c.flatten(1)]
 c before h: [h.flatten(1), c.flatten(1)] => [c.flatten(1), h.flatten(1)]

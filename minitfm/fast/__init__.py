@@ -11,7 +11,7 @@ from typing import TypeVar
 from torch import nn
 
 from minitfm import layers as lesson_layers
-from minitfm import multihead, positional
+from minitfm import lstm, multihead, positional, rnn
 from minitfm.fast.attention import MultiHeadAttention
 from minitfm.fast.layers import (
     Dropout,
@@ -19,11 +19,15 @@ from minitfm.fast.layers import (
     RotaryPositions,
     SinusoidalPositions,
 )
+from minitfm.fast.recurrent import GRU, LSTM, RNN
 
 Model = TypeVar("Model", bound=nn.Module)
 
 # The lesson's class and the one that takes its place.
 REGISTRY: dict[type[nn.Module], type[nn.Module]] = {
+    rnn.RNN: RNN,
+    lstm.LSTM: LSTM,
+    lstm.GRU: GRU,
     multihead.MultiHeadAttention: MultiHeadAttention,
     lesson_layers.LayerNorm: LayerNorm,
     nn.Dropout: Dropout,

@@ -1,74 +1,150 @@
-"""A whole recurrent network in one call of PyTorch's own kernels: the fast path of
-chapters 1 and 2.
+"""Chapters 1 and 2 at speed: a whole recurrent network in one call of PyTorch's
+kernels.
 
-The loop over ``Cell.step`` is the definition. It starts several small operations a
-step, and on a GPU their start costs more than their work. PyTorch's kernels (cuDNN,
-oneDNN) run all steps at once; tests hold the two equal.
+The lesson's loop is the definition. It starts several small operations a step, and on
+a GPU their start costs more than their work. PyTorch's kernels (cuDNN, oneDNN) run all
+steps at once.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
+from minitfm import lstm, rnn
 
-def fits(mask: Bool[Tensor, "batch token"] | None) -> bool:
-    """The kernels know padding at the end only, after at least one token."""
+States = tuple[Float[Tensor, "batch cells d_hidden"], ...]
+
+
+class RNN(rnn.RNN):
+    """``minitfm.rnn.RNN`` in ``torch.rnn_tanh``."""
+
+    def run(
+        self,
+        x: Float[Tensor, "batch token d_input"],
+        mask: Bool[Tensor, "batch token"] | None,
+        state: States | None,
+    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
+        """Run every cell at once, where the kernel can."""
+        self.check(x, mask, state)
+        if not padding_is_at_the_end(mask):
+            return super().run(x, mask, state)
+        return in_kernel(self, torch.rnn_tanh, rnn_weights, x, mask, state)
+
+
+class LSTM(lstm.LSTM):
+    """``minitfm.lstm.LSTM`` in ``torch.lstm``."""
+
+    def run(
+        self,
+        x: Float[Tensor, "batch token d_input"],
+        mask: Bool[Tensor, "batch token"] | None,
+        state: States | None,
+    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
+        """Run every cell at once, where the kernel can."""
+        self.check(x, mask, state)
+        if not padding_is_at_the_end(mask):
+            return super().run(x, mask, state)
+        return in_kernel(self, torch.lstm, lstm_weights, x, mask, state)
+
+
+class GRU(lstm.GRU):
+    """``minitfm.lstm.GRU`` in ``torch.gru``."""
+
+    def run(
+        self,
+        x: Float[Tensor, "batch token d_input"],
+        mask: Bool[Tensor, "batch token"] | None,
+        state: States | None,
+    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
+        """Run every cell at once, where the kernel can."""
+        self.check(x, mask, state)
+        if not padding_is_at_the_end(mask):
+            return super().run(x, mask, state)
+        return in_kernel(self, torch.gru, gru_weights, x, mask, state)
+
+
+def padding_is_at_the_end(mask: Bool[Tensor, "batch token"] | None) -> bool:
+    """Whether all padding comes after at least one real token: the kernels know no
+    other.
+    """
     return mask is None or bool(
         mask[:, 0].all() and not (mask[:, 1:] & ~mask[:, :-1]).any()
     )
 
 
-def run(
+def joined(*sums: rnn.RNNCell | lstm.WeightedSum) -> list[Tensor]:
+    """W, U and b of several sums, one below the other, as the kernels want them."""
+    w = torch.cat([part.input.weight for part in sums])
+    u = torch.cat([part.state.weight for part in sums])
+    b = torch.cat([part.input.bias for part in sums])
+    return [w, u, b]
+
+
+def rnn_weights(cell: rnn.RNNCell) -> list[Tensor]:
+    """A cell's weights for ``torch.rnn_tanh``, whose second bias is zero here."""
+    w, u, b = joined(cell)
+    return [w, u, b, torch.zeros_like(b)]
+
+
+def lstm_weights(cell: lstm.LSTMCell) -> list[Tensor]:
+    """A cell's weights for ``torch.lstm``, whose second bias is zero here."""
+    w, u, b = joined(
+        cell.input_gate, cell.forget_gate, cell.candidate, cell.output_gate
+    )
+    return [w, u, b, torch.zeros_like(b)]
+
+
+def gru_weights(cell: lstm.GRUCell) -> list[Tensor]:
+    """A cell's weights for ``torch.gru``: only the candidate has a second bias."""
+    w, u, b = joined(cell.reset_gate, cell.update_gate, cell.candidate)
+    zero = torch.zeros_like(cell.candidate_bias)
+    return [w, u, b, torch.cat([zero, zero, cell.candidate_bias])]
+
+
+def in_kernel(
+    network: rnn.Recurrent,
     kernel: Callable[..., tuple[Tensor, ...]],
-    weights: Sequence[Tensor],
+    weights_of: Callable[..., list[Tensor]],
     x: Float[Tensor, "batch token d_input"],
     mask: Bool[Tensor, "batch token"] | None,
-    states: Sequence[Float[Tensor, "batch cells d_hidden"]],
-    layers: int,
-    dropout: float,
-    bidirectional: bool,
-) -> tuple[
-    Float[Tensor, "batch token d_output"],
-    tuple[Float[Tensor, "batch cells d_hidden"], ...],
-]:
+    state: States | None,
+) -> tuple[Float[Tensor, "batch token d_output"], States]:
     """Run every cell along the sequences, as ``minitfm.rnn.Recurrent.run`` does.
 
     Args:
+        network: whose cells are run.
         kernel: ``torch.rnn_tanh``, ``torch.lstm`` or ``torch.gru``.
-        weights: W, U and their two biases, cell by cell.
+        weights_of: gives a cell's W, U and two biases, as the kernel wants them.
         x: the sequences.
-        mask: True where a token is real, one for which ``fits`` is true.
-        states: each cell's first state.
-        layers: of the network.
-        dropout: share of the outputs set to zero at random between layers.
-        bidirectional: whether every layer reads in both directions.
+        mask: True where a token is real; padding at the end only.
+        state: each cell's first state, zeros unless given.
 
     Returns:
         The last layer's output, zero at padding, and each cell's last state.
     """
-    parts = [
-        part.transpose(0, 1).contiguous() for part in states
-    ]  # the kernels want (cells, batch, d_hidden)
-    begin = parts if len(parts) > 1 else parts[0]
-    options = (True, layers, dropout, dropout > 0, bidirectional)
+    weights = [weight for cell in network.cells for weight in weights_of(cell)]
+    dropout = network.dropout.p if network.training else 0.0
+    both = network.directions == 2
+    options = (True, network.layers, dropout, dropout > 0, both)
+    if state is None:
+        zeros = x.new_zeros(len(x), len(network.cells), network.d_hidden)
+        state = (zeros,) * network.states
+    # the kernels want (cells, batch, d_hidden), and h alone not in a tuple
+    begin = [part.transpose(0, 1).contiguous() for part in state]
     if mask is None:
-        output, *final = kernel(x, begin, weights, *options, True)
+        start = begin if len(begin) > 1 else begin[0]
+        output, *final = kernel(x, start, weights, *options, True)
         return output, tuple(part.transpose(0, 1) for part in final)
-    lengths, order = mask.sum(1).sort(
-        descending=True
-    )  # longest first, as the kernels want them
+    # and the longest sequence first
+    lengths, order = mask.sum(1).sort(descending=True)
     back = order.argsort()
     packed = pack_padded_sequence(x[order], lengths.cpu(), batch_first=True)
-    parts = [part[:, order] for part in parts]
-    data, *final = kernel(
-        packed.data,
-        packed.batch_sizes,
-        parts if len(parts) > 1 else parts[0],
-        weights,
-        *options,
-    )
+    begin = [part[:, order] for part in begin]
+    start = begin if len(begin) > 1 else begin[0]
+    data, *final = kernel(packed.data, packed.batch_sizes, start, weights, *options)
     output, _ = pad_packed_sequence(
         PackedSequence(data, packed.batch_sizes),
         batch_first=True,

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from minitfm.attention import DotProductAttention, attention_weights
 from minitfm.attentive import AttentiveSeq2Seq
+from minitfm.fast import accelerate
 from minitfm.lstm import forget_bias_
 from minitfm.results import append_row
 from minitfm.results.seq2seq_words import Words
@@ -82,7 +83,9 @@ class Mean(Unscaled):
         return attention_weights(0 * self.query(query), self.key(key), mask)
 
 
-def build(vocabulary: int, kind: str, widths: tuple[int, int]) -> Seq2Seq:
+def build(
+    vocabulary: int, kind: str, widths: tuple[int, int]
+) -> Seq2Seq | AttentiveSeq2Seq:
     """Make a model: chapter 3's ("none"), or one that looks back.
 
     Args:
@@ -92,9 +95,9 @@ def build(vocabulary: int, kind: str, widths: tuple[int, int]) -> Seq2Seq:
     """
     without, with_attention = widths
     if kind == "none":
-        return Seq2Seq(vocabulary, without, fast=True)
+        return accelerate(Seq2Seq(vocabulary, without))
     score = "additive" if kind == "additive" else "dot"
-    model = AttentiveSeq2Seq(vocabulary, with_attention, attention=score, fast=True)
+    model = accelerate(AttentiveSeq2Seq(vocabulary, with_attention, attention=score))
     if kind in ("mean", "unscaled"):
         part = Mean if kind == "mean" else Unscaled
         model.attention = part(with_attention, with_attention, with_attention)

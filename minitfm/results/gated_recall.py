@@ -53,8 +53,8 @@ def recaller(name: str) -> Recaller:
         orthogonal_(model)
     if bias is not None:
         cell = model.rnn.cells[0]
-        gate = cell.forget if kind is LSTM else cell.update
-        nn.init.constant_(gate.from_input.bias, bias)
+        gate = cell.forget_gate if kind is LSTM else cell.update_gate
+        nn.init.constant_(gate.input.bias, bias)
     return model
 
 
@@ -68,10 +68,12 @@ def gradient_norm(network: nn.Module, distance: int) -> float:
     cell, width = network.cells[0], network.d_hidden
     sequence, _ = recall(1, distance + 1, seed=1)
     x = F.one_hot(sequence, SYMBOLS).float().expand(width, -1, -1)
+    mask = torch.ones(x.shape[:2], dtype=torch.bool)
+    zeros = (torch.zeros(width, width),) * network.states
     with torch.no_grad():
-        _, state = cell.run(x[:, :1], (torch.zeros(width, width),) * cell.parts)
+        _, state = network.read(cell, x[:, :1], mask[:, :1], zeros)
     state = tuple(part.requires_grad_() for part in state)
-    _, last = cell.run(x[:, 1:], state)
+    _, last = network.read(cell, x[:, 1:], mask[:, 1:], state)
     rows = torch.autograd.grad(last[0].diagonal().sum(), state)
     return torch.linalg.matrix_norm(torch.cat(rows, dim=1), 2).item()
 

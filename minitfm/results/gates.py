@@ -18,7 +18,6 @@ from torch import Tensor, nn
 
 from minitfm.lstm import LSTM, LSTMCell, forget_bias_
 from minitfm.results import append_row
-from minitfm.rnn import State, Sums
 from minitfm.study.fit import fit
 from minitfm.study.puzzles import recall
 
@@ -31,15 +30,18 @@ class Wedged(LSTMCell):
 
     always_open = ""
 
-    def step(self, from_input: Sums, from_state: Sums, state: State) -> State:
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Take the package's step, with 1 in place of one gate."""
-        _, c = state
-        i, f, g, o = (from_input + from_state).chunk(4, dim=-1)
-        gates = {"input": i.sigmoid(), "forget": f.sigmoid(), "output": o.sigmoid()}
+        h, c = state
+        i = torch.sigmoid(self.input_gate(x, h))
+        f = torch.sigmoid(self.forget_gate(x, h))
+        g = torch.tanh(self.candidate(x, h))
+        o = torch.sigmoid(self.output_gate(x, h))
+        gates = {"input": i, "forget": f, "output": o}
         if self.always_open in gates:
             gates[self.always_open] = torch.ones_like(c)
-        c = gates["forget"] * c + gates["input"] * g.tanh()
-        return gates["output"] * c.tanh(), c
+        c = gates["forget"] * c + gates["input"] * g
+        return gates["output"] * torch.tanh(c), c
 
 
 def register(count: int, length: int, seed: int) -> tuple[Tensor, Tensor]:

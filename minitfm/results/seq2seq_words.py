@@ -19,6 +19,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from minitfm.fast import accelerate
 from minitfm.lstm import forget_bias_
 from minitfm.results import append_row
 from minitfm.results.pronunciation import without_padding
@@ -112,7 +113,7 @@ def main() -> None:
 
     words = Words()
     torch.manual_seed(options.seed)
-    model = Seq2Seq(len(words.vocabulary), options.d_hidden, fast=True)
+    model = accelerate(Seq2Seq(len(words.vocabulary), options.d_hidden))
     settings = {"batch": options.batch, "learning_rate": options.learning_rate}
     for row in words.run(model, options.seed, options.steps, **settings):
         append_row(options.table, row)

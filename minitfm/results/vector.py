@@ -25,6 +25,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from minitfm.fast import accelerate
 from minitfm.lstm import forget_bias_
 from minitfm.results import append_row
 from minitfm.seq2seq import Seq2Seq, exact_match, greedy, teacher_forcing_loss
@@ -102,8 +103,8 @@ def train(
 ) -> tuple[Seq2Seq, float]:
     """Train a model on lines of every kind; return it, and the seconds that it took."""
     torch.manual_seed(seed)
-    model = Seq2Seq(len(data.vocabulary), d_hidden=128, d_vector=d_vector, fast=True)
-    forget_bias_(model, 3.0)
+    model = Seq2Seq(len(data.vocabulary), d_hidden=128, d_vector=d_vector)
+    forget_bias_(accelerate(model), 3.0)
     options = {"learning_rate": 5e-3, "warmup": 50, "decay": True, "progress": progress}
     batches = data.batches(seed)
     return model, fit(model, teacher_forcing_loss, batches, steps, **options).seconds

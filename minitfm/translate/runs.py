@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.distributed as distributed
 
+from minitfm.fast import accelerate
 from minitfm.translate.batches import TokenBatches
 from minitfm.translate.checkpoints import MODEL, agree, checkpoints, described
 from minitfm.translate.engine import train
@@ -91,7 +92,7 @@ def train_on(
                 " on with it"
             )
         torch.manual_seed(seed)
-        model = config.build().to(device)
+        model = accelerate(config.build()).to(device)
         torch.manual_seed(seed + rank)  # each process has its own dropout
         size = sum(parameter.numel() for parameter in model.parameters())
         tell(

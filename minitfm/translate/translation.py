@@ -9,6 +9,7 @@ import torch
 
 from minitfm.attentive import RecurrentConfig
 from minitfm.decoding import Hypothesis, averaged
+from minitfm.fast import accelerate
 from minitfm.fast.writer import beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
 from minitfm.transformer import TransformerConfig
@@ -95,7 +96,7 @@ def load(
             f"{checkpoint} holds a model of kind {kind!r}; known are"
             f" {', '.join(SHAPES)}"
         )
-    model = SHAPES[kind](**found["config"]).build()
+    model = accelerate(SHAPES[kind](**found["config"]).build())
     states = [read(file)[0] for file in files(checkpoint, average)]
     model.load_state_dict(averaged(states) if average > 1 else states[0])
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")

@@ -822,25 +822,25 @@ RIGHT["unroll"] = [
 
 RIGHT["source_vector"] = [
     """def f(model, source):
-    _, state = model.encoder(model.source_embedding(source), source.ne(model.pad))
+    _, state = model.encoder(model.source_embedding(source), source.ne(0))
     return torch.cat([part.flatten(1) for part in state], -1)""",
     """def f(m, tokens):
     x = F.embedding(tokens, m.source_embedding.weight)
-    _, (h, c) = m.encoder(x, ~(tokens == m.pad))
+    _, (h, c) = m.encoder(x, ~(tokens == 0))
     return torch.stack([h, c], dim=1).flatten(1)""",
     """def f(model, source):
     vectors = []
     for row in source:
-        real = row[row != model.pad]
+        real = row[row != 0]
         _, (h, c) = model.encoder(model.source_embedding(real)[None])
         vectors.append(torch.cat([h.reshape(-1), c.reshape(-1)]))
     return torch.stack(vectors)""",
     """def f(model, source):
-    mask = source != model.pad
+    mask = source != 0
     _, (h, c) = model.encoder.forward(model.source_embedding(source), mask=mask)
     return torch.hstack([*h.unbind(1), *c.unbind(1)])""",
     """def f(model, source):
-    x, mask = model.source_embedding(source), source != model.pad
+    x, mask = model.source_embedding(source), source != 0
     h = c = x.new_zeros(len(x), model.encoder.layers, x.shape[2])
     for t in range(x.shape[1]):
         _, (new_h, new_c) = model.encoder(x[:, t : t + 1], None, (h, c))

@@ -31,6 +31,7 @@ from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise, Mistake, Task
 from minitfm.exercises.engine.plug import plugged
 from minitfm.exercises.engine.source import build, patched
+from minitfm.fast import accelerate
 from minitfm.seq2seq import Seq2Seq, exact_match, teacher_forcing_loss
 from minitfm.study.fit import fit, shuffled
 from minitfm.study.tasks import dates
@@ -767,7 +768,9 @@ def test_an_instructor_can_grade_in_a_loop():
 
 
 def losses_on_dates(
-    loss: Callable[..., torch.Tensor] = teacher_forcing_loss, **options: Any
+    loss: Callable[..., torch.Tensor] = teacher_forcing_loss,
+    fast: bool = False,
+    **options: Any,
 ) -> list[float]:
     pairs = dates(64, seed=0)
     vocabulary = Vocabulary.of(text for pair in pairs for text in pair)
@@ -775,6 +778,7 @@ def losses_on_dates(
     target = vocabulary.encode([japanese for _, japanese in pairs], bos=True, eos=True)
     torch.manual_seed(0)
     model = Seq2Seq(len(vocabulary), 16, **options)
+    model = accelerate(model) if fast else model
     return fit(
         model, loss, shuffled(source, target, batch=16, seed=0), 4, progress=False
     ).loss

@@ -20,6 +20,7 @@ from minitfm.exercises import self_attention as chapter_5
 from minitfm.exercises import transformer as whole
 from minitfm.exercises.engine.exercise import Exercise
 from minitfm.exercises.engine.plug import MODULES, PARTS, STEPS, plugged
+from minitfm.fast import REGISTRY, accelerate
 from minitfm.lstm import GRU, LSTM
 from minitfm.rnn import RNN
 from minitfm.seq2seq import teacher_forcing_loss
@@ -76,6 +77,7 @@ def everything() -> dict[tuple[str, str], Any]:
     for part in (
         *MODULES.values(),
         *STEPS.values(),
+        *REGISTRY.values(),
         positional.RotaryPositions,
         positional.SinusoidalPositions,
         positional.Sinusoids,
@@ -277,9 +279,10 @@ def read(network: Any) -> tuple[torch.Tensor, ...]:
     )
 
 
-def network_of(step: str, **options: Any) -> Any:
+def network_of(step: str, fast: bool = False, **options: Any) -> Any:
     torch.manual_seed(6)
-    return STEPPING[step][0](4, 5, **options)
+    network = STEPPING[step][0](4, 5, **options)
+    return accelerate(network) if fast else network
 
 
 @pytest.mark.parametrize("step", STEPPING)
@@ -317,6 +320,27 @@ def test_a_step_is_called_once_for_every_token_layer_and_direction(
     with plugged(**{step: counting}):
         read(network_of(step, layers=2, bidirectional=True, fast=fast))
     assert calls == [(3, 4)] * 12 + [(3, 10)] * 12
+
+
+@pytest.mark.parametrize("step", STEPPING)
+def test_zeros_plugged_into_an_accelerated_network_come_out_of_it(step: str):
+    """After a mere exchange of classes its kernel would never ask the learner's step."""
+    before = everything()
+    network = network_of(step, layers=2, fast=True)
+    assert type(network) in REGISTRY.values()
+    right = read(network)
+
+    def zeros(*args: Any) -> Any:
+        nothing = 0 * args[1]
+        return (nothing, nothing) if step == "lstm_step" else nothing
+
+    with plugged(**{step: zeros}):
+        for model in (network, network_of(step, layers=2, fast=True)):
+            output, *_ = model(torch.randn(3, 4, 4))
+            assert not output.any()
+    assert right[0].any()
+    assert all(torch.equal(a, b) for a, b in zip(read(network), right))
+    assert everything() == before
 
 
 def test_a_plugged_step_leaves_the_other_kinds_alone():

@@ -85,7 +85,7 @@ def outcome(layer: nn.Module, inputs: dict[str, Tensor], call) -> dict[str, Tens
 
 
 def test_every_pair_is_held_equal_somewhere() -> None:
-    drawn_elsewhere = {"RNN", "LSTM", "GRU"}  # tests/fast/test_recurrent.py
+    drawn_elsewhere = {"RNN", "LSTM", "GRU"}  # tests/test_recurrent.py
     left = {pair for pair in REGISTRY if pair not in DRAWN} - {nn.Dropout}
     assert {pair.__name__ for pair in left} <= drawn_elsewhere
     for lesson, faster in REGISTRY.items():

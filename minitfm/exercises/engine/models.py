@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.fast import accelerate
 from minitfm.transformer import TransformerConfig
 
 
@@ -40,22 +41,28 @@ def config(sizes: dict[str, int], **changes: Any) -> TransformerConfig:
 
 def networks(draw: Draw, kind: type[nn.Module]) -> list[Case]:
     """Recurrent networks of the package with inputs that are padded: deep ones, both
-    directions.
+    directions, accelerated.
     """
 
     def case(
-        note: str, grad: bool = False, spread: float = 0.5, **options: Any
+        note: str,
+        grad: bool = False,
+        spread: float = 0.5,
+        fast: bool = False,
+        **options: Any,
     ) -> Case:
         sizes = draw.sizes("batch token d_input d_hidden")
         batch, token, d_input, d_hidden = sizes.values()
         sizes["d_output"] = d_hidden * (1 + options.get("bidirectional", False))
         network = filled(draw, kind(d_input, d_hidden, **options), spread)
+        network = accelerate(network) if fast else network
         x, mask = draw.normal(batch, token, d_input), draw.tokens(batch, token) != 0
         return Case((network, x, mask), (), note, sizes, grad)
 
     return [
         case("in one layer"),
         case("in two layers, both directions", layers=2, bidirectional=True),
+        case("in an accelerated network", layers=2, fast=True),
         case("with large weights", spread=2.0),
         case("gradients of the network", layers=2, grad=True),
     ]

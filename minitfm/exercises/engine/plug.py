@@ -24,6 +24,7 @@ from minitfm import (
     transformer,
 )
 from minitfm.fast import REGISTRY
+from minitfm.fast.recurrent import gru_weights, lstm_weights, rnn_weights
 
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     "scaled_dot_product_attention": attention.scaled_dot_product_attention,
@@ -47,7 +48,7 @@ MODULES: dict[str, type[nn.Module]] = {
     "Decoder": transformer.Decoder,
 }
 PARTS = (*FUNCTIONS, *MODULES)
-STEPS: dict[str, type[rnn.Cell]] = {
+STEPS: dict[str, type[nn.Module]] = {
     "rnn_step": rnn.RNNCell,
     "lstm_step": lstm.LSTMCell,
     "gru_step": lstm.GRUCell,
@@ -64,8 +65,8 @@ def plugged(**parts: Any) -> Iterator[None]:
     in evaluation. A function takes what its exercise says:
     ``scaled_dot_product_attention`` gets (batch, query, d_k), with all heads in the
     batch. Of a class the ``forward`` is used; the attributes that it reads are those of
-    its stub. A step of chapters 1 and 2 is called once a token, also in networks made
-    with ``fast=True``.
+    its stub. A step of chapters 1 and 2 is called once a token, also in a model that
+    was accelerated.
 
     Args:
         parts: any of `PARTS`, which the Transformer has, of `STEPS`, which the
@@ -144,8 +145,7 @@ def _places(name: str, part: Any) -> list[tuple[Any, str, Any]]:
     if name in MODULES:
         return [(MODULES[name], "forward", _forward(part))]
     if name in STEPS:
-        # without its kernel, a network made with fast=True steps like any other
-        return [(STEPS[name], "run", _stepping(part)), (STEPS[name], "kernel", None)]
+        return [(STEPS[name], "forward", STEPPING[name](part))]
     if name in METHODS:
         return [
             (METHODS[name], name, lambda self, source: self.squeeze(part(self, source)))
@@ -294,38 +294,37 @@ def _rows(part: Callable[..., Any]) -> Callable[..., Any]:
     return rows
 
 
-def _stepping(part: Callable[..., Any]) -> Callable[..., Any]:
-    """`Cell.run` with a step that is given the token and the weights themselves:
-    ``part(x, h, w, b, u)``.
-    """
+def _rnn_step(part: Callable[..., Any]) -> Callable[..., Any]:
+    """`RNNCell.forward` from ``part(x, h, w, b, u)``."""
 
-    def run(
-        self: rnn.Cell,
-        x: Tensor,
-        state: tuple[Tensor, ...],
-        mask: Tensor | None = None,
-        *,
-        backward: bool = False,
-    ) -> tuple[Tensor, tuple[Tensor, ...]]:
-        w, u, b = self.matrices()
-        own = [
-            parameter for _, parameter in self.named_parameters(recurse=False)
-        ]  # the GRU's bias inside the reset
-        tokens, real = (
-            x.unbind(1),
-            None if mask is None else mask.unsqueeze(-1).unbind(1),
-        )
-        outputs: dict[int, Tensor] = {}
-        for t in reversed(range(len(tokens))) if backward else range(len(tokens)):
-            new = part(tokens[t], *state, w, b, u, *own)
-            new = tuple(new) if isinstance(new, tuple | list) else (new,)
-            state = (
-                new
-                if real is None
-                else tuple(torch.where(real[t], n, old) for n, old in zip(new, state))
-            )
-            outputs[t] = state[0]
-        output = torch.stack([outputs[t] for t in range(len(tokens))], dim=1)
-        return output if mask is None else output.where(mask.unsqueeze(-1), 0.0), state
+    def forward(self: rnn.RNNCell, x: Tensor, h: Tensor) -> Tensor:
+        w, u, b, _ = rnn_weights(self)
+        return part(x, h, w, b, u)
 
-    return run
+    return forward
+
+
+def _lstm_step(part: Callable[..., Any]) -> Callable[..., Any]:
+    """`LSTMCell.forward` from ``part(x, h, c, w, b, u)``."""
+
+    def forward(
+        self: lstm.LSTMCell, x: Tensor, state: tuple[Tensor, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        w, u, b, _ = lstm_weights(self)
+        h, c = part(x, *state, w, b, u)
+        return h, c
+
+    return forward
+
+
+def _gru_step(part: Callable[..., Any]) -> Callable[..., Any]:
+    """`GRUCell.forward` from ``part(x, h, w, b, u, b_candidate)``."""
+
+    def forward(self: lstm.GRUCell, x: Tensor, h: Tensor) -> Tensor:
+        w, u, b, _ = gru_weights(self)
+        return part(x, h, w, b, u, self.candidate_bias)
+
+    return forward
+
+
+STEPPING = {"rnn_step": _rnn_step, "lstm_step": _lstm_step, "gru_step": _gru_step}
