@@ -3,7 +3,6 @@ and sampling.
 """
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.func import functional_call
 

@@ -613,7 +613,7 @@ _encoder = Exercise(
     axes="batch number",
     mistakes="""
 padding read: model.encoder(x, mask) => model.encoder(x)
-mask inverted: source != 0 => source == model.pad
+mask inverted: source != 0 => source == 0
 mask with an axis too many: source != 0 => (source != 0).unsqueeze(1)
 memory c left out: [h.flatten(1), c.flatten(1)] => [h.flatten(1)]
 state h left out: [h.flatten(1), c.flatten(1)] => [c.flatten(1)]

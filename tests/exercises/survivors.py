@@ -95,6 +95,7 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "1 -> -1 (#5)": NEGATIVE,
     },
     "source_vector": {
+        "source != 0 -> source > 0": "no token is below 0",
         "1 -> -1 (#3)": NEGATIVE,
     },
     "layer_norm": {
