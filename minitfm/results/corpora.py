@@ -32,7 +32,7 @@ from minitfm.translate.checkpoints import checkpoints
 from minitfm.translate.evaluation import Score, scores
 from minitfm.translate.presets import PRESETS, Preset, pairs
 from minitfm.translate.runs import train_on
-from minitfm.translate.translation import SHAPES, description, load, translate
+from minitfm.translate.translation import CONFIGS, description, load, translate
 
 TABLE = Path(__file__).with_suffix(".csv")
 MINUTES = (1, 2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 60)
@@ -144,7 +144,7 @@ class TorchConfig(TransformerConfig):
         return TorchTransformer(self)
 
 
-SHAPES["TorchConfig"] = TorchConfig
+CONFIGS["TorchConfig"] = TorchConfig
 
 
 def chosen(corpus: str, model: str) -> Preset:

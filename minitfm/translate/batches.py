@@ -1,5 +1,5 @@
-"""Sentences in batches: as many tokens as fit, sentences of like length together,
-hardly any padding (chapter 10).
+"""Sentences in batches of so many tokens, with sentences of similar length together and
+hardly any padding.
 """
 
 import zlib

@@ -1,5 +1,5 @@
-"""Saving a training so that it can be killed at any moment, and nothing in a file is
-ever executed (chapter 11).
+"""Saving a training so that it can be killed at any moment. Nothing in a file is ever
+executed.
 """
 
 import json
@@ -21,10 +21,10 @@ MODEL, STATE = "model.safetensors", "training.safetensors"
 def write(
     path: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, Any]
 ) -> None:
-    """Write tensors with their metadata (as JSON) to a file, and see that it reaches
-    the disk.
+    """Write tensors and their metadata (as JSON) to a file, and wait until it is on the
+    disk.
 
-    Several names of one tensor are written once and named in the metadata.
+    A tensor that has several names is written once; the metadata lists its other names.
     """
     first: dict[int, str] = {}
     shared: dict[str, str] = {}
@@ -46,23 +46,24 @@ def write(
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what ``write`` wrote.
+    """Read the tensors and the metadata of a file.
 
     Raises:
-        ValueError: if the file is not of this package.
+        ValueError: if this package did not write the file.
     """
-    metadata = described(path)
+    metadata = describe(path)
     with safe_open(path, "pt") as file:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (a safetensors file, no dict)
-    tensors |= {name: tensors[other] for name, other in metadata.pop("shared").items()}
+    shared = metadata.pop("shared", {})
+    tensors |= {name: tensors[other] for name, other in shared.items()}
     return tensors, metadata
 
 
-def described(path: Path) -> dict[str, Any]:
+def describe(path: Path) -> dict[str, Any]:
     """Read the metadata alone.
 
     Raises:
-        ValueError: if the file is not of this package.
+        ValueError: if this package did not write the file.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -77,42 +78,42 @@ def described(path: Path) -> dict[str, Any]:
     return json.loads(header["minitfm"])
 
 
-def agree(checkpoint: Path, description: Mapping[str, Any]) -> None:
-    """See that a checkpoint is of the training described.
+def check_same_training(checkpoint: Path, description: Mapping[str, Any]) -> None:
+    """Compare a checkpoint with the description of a training.
 
     Raises:
-        ValueError: if it is of another one.
+        ValueError: if the checkpoint belongs to another training; it says what differs.
     """
-    saved, wanted = (
-        flat(described(checkpoint / MODEL)),
-        flat(json.loads(json.dumps(description))),
-    )
-    other = [name for name, value in wanted.items() if saved.get(name) != value]
-    if other:
-        values = ((name, f"{saved.get(name)!r}", f"{wanted[name]!r}") for name in other)
-        told = "; ".join(
-            f"{n} is {b}, was {a} there" if len(a + b) < 80 else f"the {n} differs"
-            for n, a, b in values
-        )
+    saved = flattened(describe(checkpoint / MODEL))
+    wanted = flattened(json.loads(json.dumps(description)))
+    differences = []
+    for name, value in wanted.items():
+        if saved.get(name) != value:
+            before, now = repr(saved.get(name)), repr(value)
+            differences.append(
+                f"{name} is {now}, was {before} there"
+                if len(before + now) < 80
+                else f"the {name} differs"
+            )
+    if differences:
         raise ValueError(
-            f"{checkpoint.parent} holds another training: {told}. Choose another"
-            " folder, or delete it"
+            f"{checkpoint.parent} holds another training: {'; '.join(differences)}."
+            " Choose another folder, or delete it"
         )
 
 
-def flat(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with those of inner dictionaries beside them."""
-    inner = {
-        name: flat(value) if isinstance(value, dict) else {name: value}
-        for name, value in values.items()
-    }
-    return {name: value for part in inner.values() for name, value in part.items()}
+def flattened(values: Mapping[str, Any]) -> dict[str, Any]:
+    """One dictionary of all values, those of inner dictionaries among them."""
+    flat: dict[str, Any] = {}
+    for name, value in values.items():
+        flat |= flattened(value) if isinstance(value, dict) else {name: value}
+    return flat
 
 
 def optimizer_tensors(
     model: nn.Module, optimizer: torch.optim.Optimizer
 ) -> dict[str, Tensor]:
-    """What the optimizer remembers, by parameter and kind: Adam's moments and step
+    """The optimizer's state, named by parameter and kind: Adam's moments and step
     counts.
     """
     names: dict[Any, str] = {
@@ -128,7 +129,7 @@ def optimizer_tensors(
 def restore_optimizer(
     model: nn.Module, optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Give the optimizer back what ``optimizer_tensors`` took."""
+    """Put the state that ``optimizer_tensors`` returned into an optimizer."""
     parameters = dict(model.named_parameters())
     for name, value in tensors.items():
         parameter, _, kind = name.rpartition("/")
@@ -142,23 +143,26 @@ def save(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
     description: Mapping[str, Any],
-    progress: Mapping[str, Any],
+    position: Mapping[str, Any],
     random: Sequence[Mapping[str, Tensor]],
     keep: int = 5,
 ) -> Path:
-    """Write the checkpoint of a step, then forget all but the last ``keep``.
+    """Write the checkpoint of a step, then delete all but the last ``keep``.
 
-    It appears under its name in one move, complete: a process killed while it writes
-    leaves a folder that begins with a full stop, which the next one sweeps away.
+    It appears under its name in one move, complete: a process that is killed while it
+    writes leaves a folder whose name begins with a full stop, which the next one
+    deletes.
 
     Args:
         folder: of the training.
-        step: steps done.
-        model: its weights.
-        optimizer: its memory.
-        description: how to build the model again; goes with the weights.
-        progress: how to continue, whatever JSON can hold; goes with the optimizer.
-        random: each process's ``generators``, the first one's first.
+        step: number of steps done.
+        model: whose weights are saved.
+        optimizer: whose state is saved.
+        description: how to build the model again, in values that JSON can hold. It is
+            saved with the weights.
+        position: where to continue, in values that JSON can hold. It is saved with the
+            optimizer's state.
+        random: the ``random_states`` of each process, in the order of their ranks.
         keep: how many checkpoints to keep.
     """
     partial, final = folder / f".step-{step:08d}", folder / f"step-{step:08d}"
@@ -178,7 +182,7 @@ def save(
     write(
         partial / STATE,
         {name: tensor.clone() for name, tensor in state.items()},
-        {**progress, "step": step},
+        {**position, "step": step},
     )
     if final.exists():
         shutil.rmtree(final)
@@ -201,12 +205,14 @@ def checkpoints(folder: Path) -> list[Path]:
 def restore(
     checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, rank: int = 0
 ) -> dict[str, Any]:
-    """Bring model, optimizer and random generator back to where a checkpoint was made;
-    return its ``progress``.
+    """Bring model, optimizer and random generators back to where a checkpoint was made.
+
+    Returns:
+        The checkpoint's ``position`` and its step.
     """
     tensors, _ = read(checkpoint / MODEL)
     model.load_state_dict(tensors)
-    state, progress = read(checkpoint / STATE)
+    state, position = read(checkpoint / STATE)
     prefix = "optimizer/"
     restore_optimizer(
         model,
@@ -217,11 +223,11 @@ def restore(
         torch.set_rng_state(state[f"random/{rank}/cpu"])
     if f"random/{rank}/cuda" in state and torch.cuda.is_available():
         torch.cuda.set_rng_state(state[f"random/{rank}/cuda"])
-    return progress
+    return position
 
 
-def generators(device: torch.device) -> dict[str, Tensor]:
-    """The state of this process's random generators: the processor's, and its GPU's if
+def random_states(device: torch.device) -> dict[str, Tensor]:
+    """The states of this process's random generators: the processor's, and its GPU's if
     it has one.
     """
     states = {"cpu": torch.get_rng_state()}

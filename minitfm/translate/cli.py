@@ -1,10 +1,11 @@
-"""The command line: train, translate, evaluate, data. Thin; what each command stands on
-is in ``runs``, ``translation``, ``evaluation`` and ``presets``, for Python users too.
+"""The command line: train, translate, evaluate, data. What the commands do is in
+``runs``, ``translation``, ``evaluation`` and ``presets``, for Python users too.
 """
 
 import dataclasses
 import math
 import os
+import shlex
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -36,7 +37,7 @@ Corpus = Annotated[
     str, typer.Argument(help="dates, cmudict, small_parallel_enja or multi30k.")
 ]
 Checkpoint = Annotated[
-    Path, typer.Argument(help="The folder of a training, or a file model.safetensors.")
+    Path, typer.Argument(help="The folder of a training, or a .safetensors file.")
 ]
 Average = Annotated[
     int,
@@ -139,11 +140,11 @@ def train(
     """
     from minitfm.translate.presets import NAMES, PRESETS
 
-    known(corpus, NAMES, "CORPUS")
+    check_choice(corpus, NAMES, "CORPUS")
     name = preset or next(iter(PRESETS[corpus]))
-    known(name, PRESETS[corpus], "--preset")
+    check_choice(name, PRESETS[corpus], "--preset")
     chosen = PRESETS[corpus][name]
-    wanted = {
+    options = {
         "steps": steps,
         "precision": precision,
         "accumulate": accumulate,
@@ -151,13 +152,13 @@ def train(
         "warmup": warmup,
         "cooldown": cooldown,
     }
-    wanted |= {"checkpoint": checkpoint, "log": log_every, "compile": compile}
-    recipe = dataclasses.replace(chosen.recipe, **given(wanted))
+    options |= {"checkpoint": checkpoint, "log": log_every, "compile": compile}
+    recipe = dataclasses.replace(chosen.recipe, **given(options))
     model = dataclasses.replace(chosen.model, **given({"dropout": dropout}))
     chosen = dataclasses.replace(
         chosen, recipe=recipe, model=model, **given({"tokens": tokens})
     )
-    use(threads)
+    set_threads(threads)
     from minitfm.translate.runs import train_on
 
     folder = folder or Path("runs") / corpus
@@ -169,7 +170,7 @@ def train(
             folder,
             seed=seed,
             minutes=math.inf if minutes is None else minutes,
-            say=tell,
+            say=say,
         )
     except KeyboardInterrupt:
         raise failure(
@@ -179,7 +180,7 @@ def train(
         from minitfm.translate.presets import pairs
 
         example = pairs(corpus, "valid")[0][0]
-        tell(f"To translate: minitfm translate {folder} {quoted(example)}")
+        say(f"To translate: minitfm translate {folder} {shlex.quote(example)}")
 
 
 @app.command(
@@ -223,7 +224,7 @@ def translate(
             f"a beam of {beam} holds no {n_best} translations; add --beam {n_best}",
             param_hint="--n-best",
         )
-    use(threads)
+    set_threads(threads)
     from minitfm.translate.translation import (
         description,
         hypotheses,
@@ -236,7 +237,7 @@ def translate(
     found = description(checkpoint)
     corpus = "" if tokens else found.get("corpus", "")
     alpha = found.get("alpha", 0.6) if alpha is None else alpha
-    for lines in [text] if text else parts(file):
+    for lines in [text] if text else input_lines(file):
         asked = [read_as(corpus, line) for line in lines]
         pools = hypotheses(
             model, tokenizer, asked, beam=beam, alpha=alpha, best=n_best or 1
@@ -269,24 +270,24 @@ def evaluate(
     """
     from minitfm.translate.presets import NAMES
 
-    use(threads)
+    set_threads(threads)
     from minitfm.translate.evaluation import evaluate
     from minitfm.translate.translation import description, load
 
     model, tokenizer = load(checkpoint, average)
     found = description(checkpoint)
     name = corpus or found.get("corpus", "")
-    known(name, NAMES, "--corpus")
+    check_choice(name, NAMES, "--corpus")
     alpha = found.get("alpha", 0.6) if alpha is None else alpha
     result = evaluate(model, tokenizer, name, split, beam=beam, alpha=alpha)
     count = len(result.written)
-    tell(f"{name}, {split}, step {found['step']:,}, beam {beam}, alpha {alpha}")
-    tell(
+    say(f"{name}, {split}, step {found['step']:,}, beam {beam}, alpha {alpha}")
+    say(
         f"{count:,} sentences in {result.seconds:.1f} seconds,"
         f" {count / result.seconds:.1f} a second"
     )
     for score in result.scores:
-        tell(str(score))
+        say(str(score))
 
 
 @app.command(epilog="Example: minitfm data multi30k")
@@ -300,17 +301,17 @@ def data(
     from minitfm.translate.corpora import CORPORA
     from minitfm.translate.presets import EMBEDDED, NAMES, pairs
 
-    known(corpus, NAMES, "CORPUS")
+    check_choice(corpus, NAMES, "CORPUS")
     splits = {split: pairs(corpus, split) for split in ("train", "valid", "test")}
-    tell(EMBEDDED[corpus] if corpus in EMBEDDED else CORPORA[corpus].notice)
+    say(EMBEDDED[corpus] if corpus in EMBEDDED else CORPORA[corpus].notice)
     for split, found in splits.items():
         sizes = " and ".join(f"{sum(map(len, side)):,}" for side in zip(*found))
-        tell(f"{split}: {len(found):,} pairs, {sizes} characters")
+        say(f"{split}: {len(found):,} pairs, {sizes} characters")
     for source, target in splits["train"][:lines]:
-        tell(f"{source}\t{target}")
+        say(f"{source}\t{target}")
 
 
-def parts(file: Path | None) -> Iterator[list[str]]:
+def input_lines(file: Path | None) -> Iterator[list[str]]:
     """The lines to translate, all at once; from a person at the keyboard, each as it
     comes.
     """
@@ -325,41 +326,34 @@ def parts(file: Path | None) -> Iterator[list[str]]:
         yield [line.removesuffix("\r") for line in text.split("\n")]
 
 
-def known(name: str, names: Any, where: str) -> None:
-    """Refuse a name that is not one of those there are: wrong usage."""
-    if name not in names:
+def check_choice(name: str, choices: Any, where: str) -> None:
+    """Refuse a name that is none of the choices, as wrong usage."""
+    if name not in choices:
         raise typer.BadParameter(
-            f"{name!r} is none of {', '.join(names)}", param_hint=where
+            f"{name!r} is none of {', '.join(choices)}", param_hint=where
         )
 
 
 def given(values: dict[str, Any]) -> dict[str, Any]:
-    """Those that the user gave."""
+    """The options that the user gave."""
     return {name: value for name, value in values.items() if value is not None}
 
 
-def use(threads: int | None) -> None:
-    """Let PyTorch run this many threads."""
+def set_threads(threads: int | None) -> None:
+    """Let PyTorch use this many threads, if the user gave a number."""
     if threads:
         import torch
 
         torch.set_num_threads(threads)
 
 
-def quoted(text: str) -> str:
-    """The text as a shell reads it."""
-    import shlex
-
-    return shlex.quote(text)
-
-
-def tell(line: str) -> None:
-    """Print a line at once, beside a bar if there is one."""
+def say(line: str) -> None:
+    """Print a line at once."""
     print(line, flush=True)
 
 
 def failure(message: str) -> typer.Exit:
-    """Say what went wrong, in a sentence; the exit code will be 1."""
+    """Print what went wrong; the exit code will be 1."""
     print(f"minitfm: {message}", file=sys.stderr)
     return typer.Exit(1)
 

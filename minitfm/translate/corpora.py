@@ -1,4 +1,4 @@
-"""Real corpora by name: fetched once from a pinned commit, checked, kept (chapter 10).
+"""Real corpora by name: fetched once from a pinned commit, checked, kept.
 
 They are kept in the folder that the environment variable `MINITFM_DATA` names, or else
 in the user's cache, each in a folder of its own name: `multi30k/train.en.gz`. What is

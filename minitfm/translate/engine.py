@@ -17,7 +17,13 @@ from torch import Tensor, nn
 
 from minitfm.fast.loss import generator_loss
 from minitfm.fast.memory import keep_freed_memory
-from minitfm.translate.checkpoints import agree, checkpoints, generators, restore, save
+from minitfm.translate.checkpoints import (
+    check_same_training,
+    checkpoints,
+    random_states,
+    restore,
+    save,
+)
 from minitfm.translate.parallel import gathered, summed, world_and_rank
 from minitfm.translate.progress import Report
 from minitfm.translate.recipe import Recipe, bfloat16_pays
@@ -25,21 +31,21 @@ from minitfm.translate.recipe import Recipe, bfloat16_pays
 
 @runtime_checkable
 class Batches(Protocol):
-    """Endless batches that know where they are, such as ``data.TokenBatches``."""
+    """Endless batches that know their position, such as ``batches.TokenBatches``."""
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """Source and target rows, the target from <bos> to <eos>."""
 
     def state_dict(self) -> dict[str, Any]:
-        """Where the next batch stands, the same in all processes."""
+        """The position of the next batch, the same in all processes."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
+        """Continue from a position."""
 
 
 class Loss(nn.Module):
-    """A model and its loss as one module, which is what several processes have to agree
-    on.
+    """A model and its loss as one module: what ``torch.compile`` and
+    DistributedDataParallel take.
     """
 
     def __init__(self, model: nn.Module, recipe: Recipe) -> None:
@@ -50,8 +56,8 @@ class Loss(nn.Module):
     def forward(
         self, source: Int[Tensor, "batch source"], target: Int[Tensor, "batch target"]
     ) -> Float[Tensor, ""]:
-        """Smoothed cross-entropy of each true next token, in nats, summed over all that
-        are no padding.
+        """The smoothed cross-entropy of the true next tokens, in nats, summed over all
+        that are not padding.
         """
         model: Any = self.model
         x, goal = (
@@ -118,17 +124,17 @@ def train(
     )
     step, health = 0, Health()
     if saved := checkpoints(folder):
-        agree(saved[-1], description or {})
-        state = restore(saved[-1], model, optimizer, rank)
-        batches.load_state_dict(state["batches"])
-        step, health = state["step"], Health(**state["health"])
+        check_same_training(saved[-1], description or {})
+        position = restore(saved[-1], model, optimizer, rank)
+        batches.load_state_dict(position["batches"])
+        step, health = position["step"], Health(**position["health"])
     loss: Any = Loss(model, recipe)
     loss = torch.compile(loss) if recipe.compile else loss
     if world > 1:
         loss = nn.parallel.DistributedDataParallel(
             loss, device_ids=[device] if device.type == "cuda" else None
         )
-    half = recipe.precision == "bfloat16" or (
+    use_bfloat16 = recipe.precision == "bfloat16" or (
         recipe.precision == "auto" and bfloat16_pays(device)
     )
     report = (
@@ -138,50 +144,56 @@ def train(
     )
     stream = iter(batches)
     model.train()
-    late = False
-    while step < recipe.steps and not late:
+    stop = False
+    while step < recipe.steps and not stop:
         step += 1
-        parts = [
-            tuple(part.to(device) for part in next(stream))
+        micro_batches = [
+            tuple(tokens.to(device) for tokens in next(stream))
             for _ in range(recipe.accumulate)
         ]
         tokens = summed(
-            torch.stack([(target[:, 1:] != 0).sum() for _, target in parts]).sum(),
+            torch.stack(
+                [(target[:, 1:] != 0).sum() for _, target in micro_batches]
+            ).sum(),
             world,
         )
-        optimizer.param_groups[0]["lr"] = rate = recipe.rate_at(step, width(model))
+        optimizer.param_groups[0]["lr"] = rate = recipe.rate_at(
+            step, model_width(model)
+        )
         optimizer.zero_grad(set_to_none=True)
-        value = torch.zeros((), device=device)
-        for number, (source, target) in enumerate(parts, start=1):
-            waiting = (
-                loss.no_sync()
-                if world > 1 and number < len(parts)
-                else contextlib.nullcontext()
+        step_loss = torch.zeros((), device=device)
+        for number, (source, target) in enumerate(micro_batches, start=1):
+            last = number == len(micro_batches)  # processes exchange gradients once
+            exchange = (
+                contextlib.nullcontext() if last or world == 1 else loss.no_sync()
             )
-            with waiting:
-                with torch.autocast(device.type, torch.bfloat16, enabled=half):
-                    part = loss(source, target) / tokens
-                (
-                    part * world
-                ).backward()  # gradients are averaged over processes; we want their sum
-            value += part.detach()
+            with exchange:
+                with torch.autocast(device.type, torch.bfloat16, enabled=use_bfloat16):
+                    share = loss(source, target) / tokens
+                # Gradients are averaged over the processes, and their sum is wanted.
+                (share * world).backward()
+            step_loss += share.detach()
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        out_of_time = value.new_tensor(time.monotonic() - begin > 60 * minutes)
-        mean, late_ones = summed(torch.stack([value, out_of_time]), world).tolist()
-        late = late_ones > 0
+        out_of_time = step_loss.new_tensor(time.monotonic() - begin > 60 * minutes)
+        mean, stopping = summed(torch.stack([step_loss, out_of_time]), world).tolist()
+        stop = stopping > 0  # one process is enough
         health.check(step, mean, norm.item(), rate)
         optimizer.step()
-        due = late or step == recipe.steps or step % recipe.checkpoint == 0
+        checkpoint_due = stop or step == recipe.steps or step % recipe.checkpoint == 0
         if report:
             report.step(
-                step, rate, mean, int(tokens), write=due or step % recipe.log == 0
+                step,
+                rate,
+                mean,
+                int(tokens),
+                write=checkpoint_due or step % recipe.log == 0,
             )
-        if due:
+        if checkpoint_due:
             if report and evaluate:
                 report.evaluated(step, evaluated(model, evaluate, device))
-            random = gathered(generators(device), world)
+            random = gathered(random_states(device), world)
             if rank == 0:
-                place = {
+                position = {
                     "batches": batches.state_dict(),
                     "health": dataclasses.asdict(health),
                 }
@@ -191,7 +203,7 @@ def train(
                     model,
                     optimizer,
                     description or {},
-                    place,
+                    position,
                     random,
                     recipe.keep,
                 )
@@ -207,15 +219,15 @@ def train(
 
 @dataclasses.dataclass
 class Health:
-    """Whether a training is still going somewhere: the mean of some hundred last
-    losses, and the lowest it ever was.
+    """Whether a training still converges: the running mean of about a hundred losses,
+    and the lowest value that it ever had.
     """
 
     mean: float = 0.0
     lowest: float = math.inf
 
     def check(self, step: int, loss: float, norm: float, rate: float) -> None:
-        """Take in the loss of a step.
+        """Add the loss of a step.
 
         Raises:
             FloatingPointError: if loss or gradient is no number, or the mean loss has
@@ -233,11 +245,11 @@ class Health:
         self.mean += (loss - self.mean) / min(step, 100)
         self.lowest = min(self.lowest, self.mean)
         if self.mean > self.lowest + 1:
-            said = (
+            grown = (
                 f"the loss has grown from {self.lowest:.2f} to {self.mean:.2f} nats by"
                 f" step {step}"
             )
-            raise FloatingPointError(f"{said}: the training diverges; {remedy}")
+            raise FloatingPointError(f"{grown}: the training diverges; {remedy}")
 
 
 def evaluated(
@@ -245,8 +257,8 @@ def evaluated(
     evaluate: Callable[[nn.Module], dict[str, float]],
     device: torch.device,
 ) -> Any:
-    """What ``evaluate`` finds, which neither trains nor takes a random number from
-    those of the training.
+    """The figures of ``evaluate``, called in evaluation mode; the training's random
+    numbers stay as they are.
     """
     model.eval()
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
@@ -255,6 +267,6 @@ def evaluated(
     return figures
 
 
-def width(model: Any) -> int:
-    """The d_model of the learning rate: how many numbers the generator reads."""
+def model_width(model: Any) -> int:
+    """The d_model of the learning rate: the width of what the generator reads."""
     return model.generator.in_features

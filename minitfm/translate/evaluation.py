@@ -1,4 +1,4 @@
-"""How good a trained model is on the half that it never saw (chapter 12)."""
+"""How good a trained model is on the half that it never saw."""
 
 import re
 import time

@@ -1,6 +1,4 @@
-"""Several processes that train one model together: each takes its share of every batch
-(chapter 11).
-"""
+"""Several processes that train one model: each takes its share of every batch."""
 
 import contextlib
 import os
@@ -14,8 +12,10 @@ from torch import Tensor
 
 @contextlib.contextmanager
 def processes() -> Iterator[tuple[int, int, torch.device]]:
-    """Join the processes that ``torchrun`` started, if it did: which one this is, how
-    many there are, its device.
+    """Join the processes that ``torchrun`` started, if it did.
+
+    Yields:
+        This process's rank, the number of processes, and its device.
     """
     gpu, local = torch.cuda.is_available(), int(os.environ.get("LOCAL_RANK", "0"))
     device = torch.device("cuda", local) if gpu else torch.device("cpu")
@@ -32,7 +32,7 @@ def processes() -> Iterator[tuple[int, int, torch.device]]:
 
 
 def world_and_rank() -> tuple[int, int]:
-    """How many processes there are, and which of them this is."""
+    """The number of processes, and the rank of this one."""
     return (
         (distributed.get_world_size(), distributed.get_rank())
         if distributed.is_initialized()
@@ -48,7 +48,7 @@ def summed(value: Tensor, world: int) -> Tensor:
 
 
 def gathered(value: Any, world: int) -> list[Any]:
-    """What each process has, in the order of their ranks."""
+    """The values of all processes, in the order of their ranks."""
     values = [value] * world
     if world > 1:
         distributed.all_gather_object(values, value)

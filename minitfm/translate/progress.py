@@ -1,6 +1,4 @@
-"""What a long training tells while it runs: a log, a bar, and in a notebook the curve
-of its loss (chapter 11).
-"""
+"""What a long training shows: a log, a bar, and in a notebook the loss curve."""
 
 import csv
 import math
@@ -23,13 +21,13 @@ class Report:
         minutes: float = math.inf,
         shown: bool = True,
     ) -> None:
-        """Begin, or go on after ``step``: rows of steps that a killed run did beyond
-        its last checkpoint are dropped.
+        """Begin a log, or continue one after ``step``. Rows of later steps are dropped:
+        a training that was killed did them after its last checkpoint.
 
         Args:
             log: the file.
-            step: steps done so far.
-            steps: steps to do, all in all.
+            step: number of steps done so far.
+            steps: number of steps to do in all.
             minutes: time after which the training stops.
             shown: show a bar, and the curve in a notebook.
         """
@@ -43,7 +41,7 @@ class Report:
         with renewed.open("w", newline="", encoding="utf-8") as file:
             csv.writer(file).writerows([COLUMNS, *(row.values() for row in rows)])
         renewed.replace(log)
-        self.begin = self.told = time.monotonic()
+        self.begin = self.shown_at = time.monotonic()
         self.tokens, self.since = 0, self.begin
         self.curve: list[tuple[int, float]] = [
             (int(row["step"]), float(row["loss"])) for row in rows if row["loss"]
@@ -66,7 +64,7 @@ class Report:
         self.figure = LossFigure() if shown and notebook else None
 
     def rows(self) -> list[dict[str, str]]:
-        """What the log holds."""
+        """The rows of the log."""
         if not self.log.is_file():
             return []
         with self.log.open(newline="", encoding="utf-8") as file:
@@ -77,13 +75,13 @@ class Report:
             ]
 
     def seconds(self) -> float:
-        """Seconds of training, those of earlier runs included."""
+        """Seconds of training, those before an interruption included."""
         return self.before + time.monotonic() - self.begin
 
     def step(
         self, step: int, rate: float, loss: float, tokens: int, write: bool = False
     ) -> None:
-        """Tell of one step; those with ``write`` go into the log."""
+        """Show one step; with ``write`` it goes into the log."""
         self.tokens += tokens
         now = time.monotonic()
         speed = self.tokens / max(now - self.since, 1e-9)
@@ -100,8 +98,8 @@ class Report:
             self.tokens, self.since = 0, now
         if self.bar is not None:
             self.bar.update()
-            if now - self.told > 1:
-                self.told = now
+            if now - self.shown_at > 1:
+                self.shown_at = now
                 left = 60 * self.minutes - (now - self.begin)
                 stop = f", {left / 60:.1f} min left" if math.isfinite(left) else ""
                 self.bar.set_postfix_str(
@@ -111,15 +109,15 @@ class Report:
             self.figure.draw(self.curve)
 
     def evaluated(self, step: int, figures: dict[str, float]) -> None:
-        """Log what an evaluation found."""
+        """Log the figures of an evaluation."""
         found = " ".join(f"{name}={value:.4f}" for name, value in figures.items())
         self.append(step, f"{self.seconds():.1f}", "", "", "", found)
         if self.bar is not None:
             self.bar.write(f"step {step}: {found}")
 
     def go_on(self) -> None:
-        """Train on after an evaluation and a checkpoint, whose time is not the
-        training's speed.
+        """Leave the time of an evaluation and a checkpoint out of the training's
+        speed.
         """
         self.tokens, self.since = 0, time.monotonic()
 
@@ -137,7 +135,7 @@ class Report:
 
 
 def in_notebook() -> bool:
-    """Whether a notebook's kernel runs this."""
+    """Whether this is the kernel of a notebook."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and hasattr(ipython.get_ipython(), "kernel")
 
@@ -153,8 +151,8 @@ class LossFigure:
         self.drawn = -math.inf
 
     def draw(self, curve: list[tuple[int, float]], at_once: bool = False) -> None:
-        """Replace the picture, unless it is younger than 5 seconds: drawing takes a
-        part of one.
+        """Replace the picture, unless it is younger than 5 seconds: drawing takes time
+        from the training.
         """
         import matplotlib.pyplot as plt
 

@@ -1,6 +1,4 @@
-"""Every choice of a training but the model and its data, and the paper's learning rate
-(chapter 11).
-"""
+"""Every choice of a training but the model and its data."""
 
 import dataclasses
 from typing import Literal
@@ -18,28 +16,28 @@ class Recipe:
     paper's (sections 5.3 and 5.4).
 
     Attributes:
-        steps: updates of the weights, all in all.
+        steps: number of updates of the weights.
         rate: the learning rate is this times ``paper_rate``.
-        warmup: steps to the highest learning rate.
-        cooldown: over this share of the steps, the last, the learning rate falls
-            further, in a line to 0. The paper has none.
+        warmup: number of steps to the highest learning rate.
+        cooldown: the share of the steps, at the end, over which the learning rate also
+            falls linearly to 0. The paper has none.
         betas: of Adam.
         eps: of Adam.
         smoothing: label smoothing's epsilon.
-        variant: of the smoothing.
-        accumulate: batches to an update: their gradients are added up before the
-            weights change. With batches of 4,096 tokens 6 come near to the paper's
-            25,000.
-        clip: the longest gradient; a longer one is shortened. The paper names none.
-        precision: ``bfloat16`` computes matrix products in 16 bits, ``auto`` does where
-            the processor is made for it.
-        compile: let ``torch.compile`` translate the model first, which pays on GPUs.
-        checkpoint: steps between two checkpoints.
+        variant: of the smoothing, see ``training.target_probabilities``.
+        accumulate: number of batches whose gradients are added up for one update. Six
+            batches of 4,096 tokens come near to the paper's 25,000.
+        clip: the largest norm of the gradient; a longer one is shortened to it. The
+            paper names none.
+        precision: ``bfloat16`` computes matrix products in 16 bits; ``auto`` does so
+            where the processor has instructions for it.
+        compile: pass the model through ``torch.compile`` first, which pays on GPUs.
+        checkpoint: number of steps between two checkpoints.
         keep: how many checkpoints to keep.
-        log: steps between two rows of the log.
+        log: number of steps between two rows of the log.
 
     Raises:
-        ValueError: if one of the counts is not positive.
+        ValueError: if a count is not positive, or the cooldown is no share.
     """
 
     steps: int = 100_000
@@ -69,14 +67,19 @@ class Recipe:
 
     def rate_at(self, step: int, d_model: int) -> float:
         """The learning rate of a step, counted from 1."""
-        left = (self.steps + 1 - step) / (self.cooldown * self.steps + 1)
-        return self.rate * paper_rate(step, d_model, self.warmup) * min(1.0, left)
+        cooldown = (self.steps + 1 - step) / (self.cooldown * self.steps + 1)
+        return self.rate * paper_rate(step, d_model, self.warmup) * min(1.0, cooldown)
 
 
 def bfloat16_pays(device: torch.device) -> bool:
-    """Whether the processor multiplies 16-bit matrices itself."""
+    """Whether the processor multiplies matrices of bfloat16 in hardware.
+
+    On a CPU, ``torch.cpu.get_capabilities`` says so. Versions of PyTorch that lack it
+    count as no, so ``auto`` computes in float32 there.
+    """
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
-    return device.type == "cpu" and (
-        torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
-    )
+    if device.type != "cpu" or not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))

@@ -1,6 +1,4 @@
-"""A whole training on a corpus, from its name to a model that translates (chapter
-12).
-"""
+"""A whole training on a corpus, from its name to a model that translates."""
 
 import dataclasses
 import math
@@ -13,7 +11,12 @@ import torch.distributed as distributed
 
 from minitfm.fast import accelerate
 from minitfm.translate.batches import TokenBatches
-from minitfm.translate.checkpoints import MODEL, agree, checkpoints, described
+from minitfm.translate.checkpoints import (
+    MODEL,
+    check_same_training,
+    checkpoints,
+    describe,
+)
 from minitfm.translate.engine import train
 from minitfm.translate.evaluation import Score, evaluate, nats_a_token
 from minitfm.translate.parallel import processes
@@ -31,20 +34,20 @@ def train_on(
     progress: bool = True,
     say: Callable[[str], Any] = print,
 ) -> list[Score]:
-    """Train a model on a corpus, or go on with a training in ``folder``; score it on
-    the validation half.
+    """Train a model on a corpus, or continue the training in ``folder``, and score it
+    on the validation split.
 
-    Under ``torchrun`` each process takes its part of every batch, and the first one
-    alone speaks and writes.
+    Under ``torchrun`` each process takes its share of every batch; only the first one
+    prints and writes files.
 
     Args:
-        corpus: its name, see ``presets.pairs``.
+        corpus: a name that ``presets.pairs`` knows.
         preset: model, tokenizer, batches and recipe.
         folder: for the checkpoints, the tokenizer and the log.
         seed: of the weights, the dropout and the order of the batches.
         minutes: stop after this time, wherever the recipe is.
-        progress: show it.
-        say: takes what there is to tell, a line at a time.
+        progress: show a progress bar; in a notebook, the loss curve as well.
+        say: called with each line of text for the user.
 
     Returns:
         The scores, in the first process; nothing in the others.
@@ -63,30 +66,30 @@ def train_on(
         if rank:
             # the first process fetches the corpus and learns the tokenizer for all
             distributed.barrier()
-        tokenizer = kept_tokenizer(corpus, preset, folder, tell)
+        tokenizer = training_tokenizer(corpus, preset, folder, tell)
         training, validation = pairs(corpus, "train"), pairs(corpus, "valid")
         if world > 1 and rank == 0:
             distributed.barrier()
         config = dataclasses.replace(preset.model, vocabulary=len(tokenizer))
-        described_as = {
+        description = {
             "corpus": corpus,
             "model": type(config).__name__,
             "config": dataclasses.asdict(config),
             "tokenizer": tokenizer.to_json(),
             "seed": seed,
-            "recipe": what_matters(preset),
+            "recipe": fixed_choices(preset),
             "alpha": preset.alpha,
         }
         share = preset.tokens // world
         batches = token_batches(
             tokenizer, training, share, seed, rank, world, preset.max_length
         )
-        watched = token_batches(
+        valid = token_batches(
             tokenizer, validation, preset.tokens, seed, 0, 1, preset.max_length
         )
-        held_out = [next(watched) for _ in range(len(watched))]
+        held_out = [next(valid) for _ in range(len(valid))]
         if saved := checkpoints(folder):
-            agree(saved[-1], described_as)
+            check_same_training(saved[-1], description)
             tell(
                 f"{folder} holds a training of {int(saved[-1].name[5:]):,} steps: going"
                 " on with it"
@@ -104,7 +107,7 @@ def train_on(
             batches,
             preset.recipe,
             folder,
-            description=described_as,
+            description=description,
             minutes=minutes,
             evaluate=lambda trained: {"valid_nats": nats_a_token(trained, held_out)},
             progress=progress,
@@ -121,20 +124,20 @@ def train_on(
         return found.scores
 
 
-def kept_tokenizer(
+def training_tokenizer(
     corpus: str, preset: Preset, folder: Path, say: Callable[[str], Any]
 ) -> Tokenizer:
-    """The tokenizer of the training in ``folder``; a new one, learned from the training
-    half alone, if there is none.
+    """The tokenizer of the training in ``folder``. If there is none yet, it is learned
+    from the training split alone.
 
     Raises:
-        ValueError: if the folder's tokenizer is not that of its checkpoints, or those
-            are of another corpus.
+        ValueError: if the folder's tokenizer is not that of its checkpoints, or they
+            belong to another corpus.
     """
     file = folder / "tokenizer.json"
     if saved := checkpoints(folder):
-        agree(saved[-1], {"corpus": corpus})
-        text = described(saved[-1] / MODEL)["tokenizer"]
+        check_same_training(saved[-1], {"corpus": corpus})
+        text = describe(saved[-1] / MODEL)["tokenizer"]
         if file.is_file() and file.read_text("utf-8") != text:
             raise ValueError(
                 f"{file} is not the tokenizer of the checkpoints beside it; put that"
@@ -169,9 +172,9 @@ def token_batches(
     )
 
 
-def what_matters(preset: Preset) -> dict[str, Any]:
-    """What of a preset, besides the model, two trainings must share for one to go on
-    with the other's weights.
+def fixed_choices(preset: Preset) -> dict[str, Any]:
+    """The choices of a preset, apart from the model, that must not change when a
+    training is continued.
     """
     recipe = dataclasses.asdict(preset.recipe)
     for free in ("compile", "precision", "checkpoint", "keep", "log"):

@@ -1,10 +1,5 @@
-"""Byte-pair encoding: text in pieces that are neither characters nor words (chapter
-10).
-
-Sennrich, Haddow and Birch 2016: begin with single characters, and again and again join
-the pair of neighbors that is most frequent. Frequent words become one piece; rare ones
-stay several, so nothing is ever unknown. `learn_merges` and `segment` are that idea, to
-be read; `Tokenizer` is the same from the `tokenizers` library, fast enough for corpora.
+"""Text to ids and back: byte-pair encoding as in ``minitfm.text``, by the `tokenizers`
+library and so fast enough for corpora, and tokenizers of characters or phonemes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,6 +10,8 @@ from jaxtyping import Int
 from torch import Tensor
 
 from minitfm.study.vocabulary import BOS, EOS, PAD, SPECIAL
+
+UNKNOWN = "\ufffd"  # �, Unicode's sign for a character that could not be read
 
 
 @dataclass(frozen=True)
@@ -85,6 +82,11 @@ class Tokenizer:
                 "encode takes texts in Unicode without lone surrogates; got"
                 f" {texts!r:.200}"
             ) from error
+        except Exception as error:  # the library raises nothing more precise
+            raise ValueError(
+                f"this vocabulary lacks a character of {texts!r:.200}; it knows"
+                f" {''.join(sorted(self.library.get_vocab()))}"
+            ) from error
         return [[token + len(SPECIAL) for token in text.ids] for text in encoded]
 
     def decode(
@@ -127,6 +129,53 @@ class Tokenizer:
                 f"this is no tokenizer that to_json wrote: {error}; it begins with"
                 f" {text[:40]!r}"
             ) from error
+
+
+def characters(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer whose tokens are the characters of the texts. Any other character is
+    read as U+FFFD, �.
+    """
+    symbols = {character for text in texts for character in text}
+    return character_tokenizer(sorted(symbols | {UNKNOWN}))
+
+
+def character_tokenizer(symbols: Sequence[str]) -> Tokenizer:
+    """A tokenizer whose tokens are the given characters, numbered in their order.
+
+    Raises:
+        ValueError: if one of them is not a single character.
+    """
+    if longer := [symbol for symbol in symbols if len(symbol) != 1]:
+        raise ValueError(f"{longer[0]!r} is not a single character")
+    tokenizers = _library()
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[\s\S]"), "isolated")
+    library = symbol_library(symbols, split)
+    library.decoder = tokenizers.decoders.Fuse()
+    return Tokenizer(library)
+
+
+def letters_and_phonemes(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer for "read" and "R EH1 D": a lower-case letter is a token, and so is
+    whatever stands between spaces.
+    """
+    tokenizers = _library()
+    letter = tokenizers.pre_tokenizers.Split(tokenizers.Regex(r"[a-z']"), "isolated")
+    split = tokenizers.pre_tokenizers.Sequence(
+        [letter, tokenizers.pre_tokenizers.WhitespaceSplit()]
+    )
+    symbols = {symbol for text in texts for symbol, _ in split.pre_tokenize_str(text)}
+    return Tokenizer(symbol_library(sorted(symbols | {UNKNOWN}), split))
+
+
+def symbol_library(symbols: Sequence[str], split: Any) -> Any:
+    """A ``tokenizers.Tokenizer`` of a fixed list of symbols, into which ``split`` cuts
+    the texts. If U+FFFD is among them, it stands for all others.
+    """
+    tokenizers = _library()
+    ids = {symbol: number for number, symbol in enumerate(symbols)}
+    library = tokenizers.Tokenizer(tokenizers.models.WordLevel(ids, unk_token=UNKNOWN))
+    library.pre_tokenizer = split
+    return library
 
 
 def _library() -> Any:

@@ -1,4 +1,4 @@
-"""Lines in, lines out, by a model that was trained before (chapter 12)."""
+"""Lines in, lines out, by a model that was trained before."""
 
 import unicodedata
 from collections.abc import Sequence
@@ -12,25 +12,27 @@ from minitfm.decoding import Hypothesis, averaged
 from minitfm.fast import accelerate
 from minitfm.fast.writer import beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
+from minitfm.study.vocabulary import SPECIAL
 from minitfm.transformer import TransformerConfig
 from minitfm.translate.batches import evaluation_batches
-from minitfm.translate.checkpoints import MODEL, checkpoints, described, read
+from minitfm.translate.checkpoints import MODEL, checkpoints, describe, read
 from minitfm.translate.corpora import detokenize, tokenize_english
-from minitfm.translate.tokenizers import Tokenizer
+from minitfm.translate.tokenizers import Tokenizer, character_tokenizer
+from minitfm.web.weights import load_weights
 
-# The kinds of models that can be loaded, by the name that their checkpoints give.
-SHAPES: dict[str, Any] = {
-    shape.__name__: shape for shape in (TransformerConfig, RecurrentConfig)
+# The configs of the models that can be loaded, by the name in their checkpoints.
+CONFIGS: dict[str, Any] = {
+    config.__name__: config for config in (TransformerConfig, RecurrentConfig)
 }
 
 
 def files(checkpoint: str | Path, average: int = 1) -> list[Path]:
-    """The files of weights that a user means: of a training its last ``average``
-    checkpoints, or one file.
+    """The files of weights at a path: one file, or a training's last ``average``
+    checkpoints.
 
     Raises:
-        FileNotFoundError: if there is no checkpoint, or not as many.
-        ValueError: if several are asked of one file.
+        FileNotFoundError: if there is no checkpoint, or fewer than ``average``.
+        ValueError: if the average of a single file is asked for.
     """
     path = Path(checkpoint)
     if not path.exists():
@@ -57,15 +59,19 @@ def files(checkpoint: str | Path, average: int = 1) -> list[Path]:
 
 
 def description(checkpoint: str | Path) -> dict[str, Any]:
-    """What a checkpoint says of itself: its corpus, its model's configuration, its
-    tokenizer, its step.
+    """The metadata of a checkpoint: its corpus, its model's config, its tokenizer or
+    its symbols, its step.
 
     Raises:
-        FileNotFoundError: if there is none.
-        ValueError: if it is not of this package.
+        FileNotFoundError: if there is no checkpoint.
+        ValueError: if this package did not write it.
     """
-    found = described(files(checkpoint)[-1])
-    if missing := {"config", "tokenizer"} - found.keys():
+    found = describe(files(checkpoint)[-1])
+    missing = {"config", "tokenizer"} - found.keys()
+    if "symbols" in found:  # a model of the live page
+        missing.discard("tokenizer")
+        found.setdefault("step", found.get("about", {}).get("steps", 0))
+    if missing:
         raise ValueError(
             f"{checkpoint} has no {' and no '.join(sorted(missing))} in its"
             " description; it cannot be loaded"
@@ -76,31 +82,41 @@ def description(checkpoint: str | Path) -> dict[str, Any]:
 def load(
     checkpoint: str | Path, average: int = 1, device: torch.device | str | None = None
 ) -> tuple[Any, Tokenizer]:
-    """Build a trained model and its tokenizer again from what travels with the weights.
-    Nothing is unpickled.
+    """Build a trained model and its tokenizer from the files of a training, or from one
+    file such as the live page's ``dates.safetensors``. Nothing is unpickled.
 
     Args:
-        checkpoint: the folder of a training, one of the checkpoints in it, or a file
-            model.safetensors.
+        checkpoint: the folder of a training, one of the checkpoints in it, or a
+            safetensors file.
         average: of how many of the last checkpoints to take the mean.
-        device: where to put it; on the GPU if there is one, unless said.
+        device: where to put the model; unless given, on the GPU if there is one.
+
+    Returns:
+        The model, in evaluation mode, and its tokenizer.
 
     Raises:
-        FileNotFoundError: if there is no checkpoint, or not as many.
-        ValueError: if it is not of this package.
+        FileNotFoundError: if there is no checkpoint, or fewer than ``average``.
+        ValueError: if this package did not write it.
     """
     found = description(checkpoint)
     kind = found.get("model", TransformerConfig.__name__)
-    if kind not in SHAPES:
+    if kind not in CONFIGS:
         raise ValueError(
             f"{checkpoint} holds a model of kind {kind!r}; known are"
-            f" {', '.join(SHAPES)}"
+            f" {', '.join(CONFIGS)}"
         )
-    model = accelerate(SHAPES[kind](**found["config"]).build())
+    config = dict(found["config"])
+    config.pop("pad", None)  # an option of version 0.2, which was always 0
+    model = accelerate(CONFIGS[kind](**config).build())
     states = [read(file)[0] for file in files(checkpoint, average)]
-    model.load_state_dict(averaged(states) if average > 1 else states[0])
+    load_weights(model, averaged(states) if average > 1 else states[0])
+    tokenizer = (
+        Tokenizer.from_json(found["tokenizer"])
+        if "tokenizer" in found
+        else character_tokenizer(found["symbols"][len(SPECIAL) :])
+    )
     device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return model.eval().to(device), Tokenizer.from_json(found["tokenizer"])
+    return model.eval().to(device), tokenizer
 
 
 def hypotheses(
@@ -117,13 +133,13 @@ def hypotheses(
     empty text has one, itself.
 
     Args:
-        model: trained, in evaluation mode.
+        model: a trained encoder-decoder, such as ``load`` returns.
         tokenizer: of the model.
-        texts: as the model learned to read them.
-        beam: translations in progress, for each text.
+        texts: in the form of the model's corpus.
+        beam: number of hypotheses in progress for each text.
         alpha: of the length penalty.
-        best: how many to return of each.
-        tokens: at most this many source tokens in a batch; sentences of like length are
+        best: how many translations to return for each text.
+        tokens: the most source tokens in a batch. Sentences of similar length are
             written together.
     """
     module: Any = model
@@ -166,7 +182,7 @@ def translate(
 
 
 def read_as(corpus: str, text: str) -> str:
-    """Bring a text as people write it into the form of a corpus."""
+    """Bring a text into the form of a corpus."""
     text = unicodedata.normalize("NFC", text.strip())
     if corpus == "cmudict":
         return text.lower()
@@ -174,10 +190,10 @@ def read_as(corpus: str, text: str) -> str:
 
 
 def write_as(corpus: str, text: str) -> str:
-    """Bring a text in the form of a corpus into that of people."""
+    """Bring a text from the form of a corpus into the usual spelling."""
     return detokenize(text) if corpus == "small_parallel_enja" else text
 
 
 def one_line(text: str) -> str:
-    """The text without the line breaks that a model could have written."""
+    """The text without line breaks, which a model may have written."""
     return " ".join(text.splitlines())

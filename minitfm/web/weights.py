@@ -1,13 +1,16 @@
 """A trained Transformer as one safetensors file: what the reader's browser loads, and
-Python reads back.
+Python reads back. ``minitfm translate`` opens it, too: the checkpoints of a training
+have the same format, with a tokenizer in place of the symbols.
 """
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
+from torch import Tensor, nn
 
 from minitfm.study.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
@@ -66,13 +69,24 @@ def unpack(file: bytes) -> tuple[Transformer, Vocabulary]:
     """
     facts = read_facts(file)
     model = Transformer(TransformerConfig(**facts["config"]))
-    parameters, weights = dict(model.named_parameters()), load(file)
-    if parameters.keys() != weights.keys():
+    load_weights(model, load(file))
+    return model.eval(), Vocabulary(tuple(facts["symbols"]))
+
+
+def load_weights(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Copy the tensors of a file into a model, in the model's precision. A matrix that
+    several layers share may be in the file under one of its names or under all.
+
+    Raises:
+        ValueError: if the file lacks a tensor of the model, or holds one too many.
+    """
+    own: dict[str, Tensor] = model.state_dict(keep_vars=True)
+    given = {id(own[name]) for name in tensors if name in own}
+    missing = {name for name, tensor in own.items() if id(tensor) not in given}
+    if differing := missing | (tensors.keys() - own.keys()):
         raise ValueError(
-            "the file's weights do not fit its config; they differ in"
-            f" {parameters.keys() ^ weights.keys()}"
+            f"the file's weights do not fit its config; they differ in {differing}"
         )
     with torch.no_grad():
-        for name, parameter in parameters.items():
-            parameter.copy_(weights[name])
-    return model.eval(), Vocabulary(tuple(facts["symbols"]))
+        for name, tensor in tensors.items():
+            own[name].copy_(tensor)

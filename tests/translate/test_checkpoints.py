@@ -16,8 +16,8 @@ from minitfm.translate import checkpoints
 from minitfm.translate.checkpoints import (
     MODEL,
     STATE,
-    agree,
-    generators,
+    check_same_training,
+    random_states,
     read,
     restore,
     save,
@@ -45,7 +45,7 @@ def one_step(model, optimizer) -> None:
 
 
 def saved(folder, step, model, optimizer, **options):
-    description, random = {"kind": "small"}, [generators(torch.device("cpu"))]
+    description, random = {"kind": "small"}, [random_states(torch.device("cpu"))]
     return save(
         folder,
         step,
@@ -147,20 +147,22 @@ def test_a_checkpoint_that_fails_to_be_written_does_not_appear(
 
 def test_another_training_is_told_apart_by_what_differs(tmp_path):
     model, optimizer = model_and_optimizer()
-    random = [generators(torch.device("cpu"))]
+    random = [random_states(torch.device("cpu"))]
     description = {
         "corpus": "a",
         "config": {"layers": 1, "betas": (0.9, 0.98)},
         "tokenizer": "x" * 500,
     }
     path = save(tmp_path, 1, model, optimizer, description, {}, random)
-    agree(path, description)
-    agree(path, {"corpus": "a"})
+    check_same_training(path, description)
+    check_same_training(path, {"corpus": "a"})
     with pytest.raises(
         ValueError,
         match=r"another training: corpus is 'b', was 'a' there; the tokenizer differs\.",
     ):
-        agree(path, {**description, "corpus": "b", "tokenizer": "y" * 500})
+        check_same_training(
+            path, {**description, "corpus": "b", "tokenizer": "y" * 500}
+        )
 
 
 class Attack:

@@ -16,12 +16,14 @@ import sacrebleu
 import torch
 from typer.testing import CliRunner
 
+from minitfm import decoding, fast
 from minitfm.attentive import AttentiveSeq2Seq, RecurrentConfig
+from minitfm.decoding import averaged
 from minitfm.seq2seq import Seq2Seq
 from minitfm.study import tasks
 from minitfm.transformer import TransformerConfig
-from minitfm.translate import cli, corpora, presets
-from minitfm.translate.checkpoints import MODEL, averaged, checkpoints, read
+from minitfm.translate import cli, corpora, presets, runs
+from minitfm.translate.checkpoints import MODEL, checkpoints, read, write
 from minitfm.translate.evaluation import evaluate, nats_a_token, scores
 from minitfm.translate.presets import (
     PRESETS,
@@ -34,7 +36,7 @@ from minitfm.translate.presets import (
 from minitfm.translate.recipe import Recipe
 from minitfm.translate.runs import train_on
 from minitfm.translate.translation import (
-    SHAPES,
+    CONFIGS,
     description,
     hypotheses,
     load,
@@ -42,6 +44,8 @@ from minitfm.translate.translation import (
     translate,
     write_as,
 )
+from minitfm.web.train import FILE as LIVE
+from minitfm.web.weights import unpack
 
 ROOT = Path(__file__).parents[2]
 LINES = [
@@ -61,6 +65,14 @@ SMALL = Preset(
 )
 
 
+PAPERS_LIMIT = decoding.longest_lengths
+
+
+def short(source: torch.Tensor, pad: int = 0) -> torch.Tensor:
+    """Limits for models that have not learned to end."""
+    return (source != pad).sum(1) + 3
+
+
 @pytest.fixture(autouse=True)
 def _few_dates(monkeypatch, tmp_path):
     """Enough dates to learn from six times, in a folder of their own."""
@@ -71,6 +83,7 @@ def _few_dates(monkeypatch, tmp_path):
         lambda count, seed, held_out=False: dates(count // 50, seed, held_out),
     )
     monkeypatch.setitem(PRESETS["dates"], "tiny", SMALL)
+    monkeypatch.setattr(decoding, "longest_lengths", short)
     monkeypatch.chdir(tmp_path)
 
 
@@ -85,6 +98,7 @@ def trained(tmp_path_factory) -> Path:
             "dates",
             lambda count, seed, held_out=False: dates(count // 50, seed, held_out),
         )
+        patch.setattr(decoding, "longest_lengths", short)
         torch.manual_seed(0)
         train_on("dates", SMALL, folder, progress=False, say=lambda line: None)
     return folder
@@ -287,7 +301,7 @@ def test_recurrent_models_are_trained_and_loaded_as_transformers_are(
         ValueError, match="model is 'TransformerConfig', was 'RecurrentConfig' there"
     ):
         train_on("dates", SMALL, tmp_path, progress=False, say=lambda line: None)
-    monkeypatch.delitem(SHAPES, "RecurrentConfig")
+    monkeypatch.delitem(CONFIGS, "RecurrentConfig")
     with pytest.raises(
         ValueError,
         match="holds a model of kind 'RecurrentConfig'; known are TransformerConfig",
@@ -392,6 +406,75 @@ def test_the_average_is_of_the_last_checkpoints(trained):
     for name, tensor in averaged(states).items():
         assert torch.equal(model.state_dict()[name], tensor)
     assert description(trained)["step"] == 6
+
+
+def test_the_live_pages_model_translates_dates_it_has_never_seen(monkeypatch):
+    """The file of the website and the checkpoints of a training have one format."""
+    monkeypatch.setattr(decoding, "longest_lengths", PAPERS_LIMIT)
+    code, out, errors = command(
+        "translate", LIVE, "4 March 2025", "Monday, May 5, 2008"
+    )
+    assert (code, out.splitlines()) == (0, ["2025年3月4日", "2008年5月5日月曜日"]), (
+        errors
+    )
+    model, tokenizer = load(LIVE)
+    theirs, vocabulary = unpack(LIVE.read_bytes())
+    assert model.config == theirs.config
+    for name, tensor in theirs.state_dict().items():
+        assert torch.equal(model.state_dict()[name], tensor)
+    pairs_held_out = tasks.dates(50 * 200, 9, held_out=True)
+    texts = [source for source, _ in pairs_held_out]
+    assert tokenizer.encode(texts[:1]) == vocabulary.encode(texts[:1]).tolist()
+    written = translate(model, tokenizer, texts)
+    right = sum(
+        text == japanese for text, (_, japanese) in zip(written, pairs_held_out)
+    )
+    assert right >= 0.97 * len(texts)
+    assert description(LIVE)["step"] == 3000
+
+
+def test_a_character_that_the_live_pages_model_lacks_is_a_sentence():
+    refused(
+        1,
+        r"this vocabulary lacks a character of \['4 März'\]",
+        "translate",
+        LIVE,
+        "4 März",
+    )
+
+
+def test_files_whose_tensors_are_not_the_models_are_refused(trained, tmp_path):
+    tensors, metadata = read(checkpoints(trained)[-1] / MODEL)
+    del tensors["encoder.layers.0.feed_forward.inner.bias"]
+    write(tmp_path / "lacking.safetensors", tensors, metadata)
+    refused(
+        1,
+        "weights do not fit its config",
+        "translate",
+        tmp_path / "lacking.safetensors",
+        "x",
+    )
+
+
+def test_a_checkpoint_of_version_0_2_which_names_the_padding_is_read(trained, tmp_path):
+    tensors, metadata = read(checkpoints(trained)[-1] / MODEL)
+    old = metadata | {"config": metadata["config"] | {"pad": 0}}
+    write(tmp_path / "old.safetensors", tensors, old)
+    texts = ["4 March 2025"]
+    assert translate(*load(tmp_path / "old.safetensors"), texts) == translate(
+        *load(trained), texts
+    )
+
+
+def test_what_is_trained_and_loaded_is_accelerated(trained, monkeypatch, tmp_path):
+    model, _ = load(trained)
+    assert type(model.encoder.layers[0].self_attention) is fast.MultiHeadAttention
+    seen = []
+    monkeypatch.setattr(
+        runs, "train", lambda model, *_, **__: seen.append(model.eval()) or 1
+    )
+    train_on("dates", SMALL, tmp_path, progress=False, say=lambda line: None)
+    assert type(seen[0].encoder.layers[0].self_attention) is fast.MultiHeadAttention
 
 
 def test_japanese_is_written_for_people_and_read_from_them():
@@ -511,8 +594,9 @@ def test_data_shows_where_a_corpus_comes_from():
     )[:2]
 
 
-def test_the_real_command_translates_standard_input(trained):
+def test_the_real_command_translates_standard_input(trained, monkeypatch):
     """Also where the system's encoding is another, and when nobody reads to the end."""
+    monkeypatch.setattr(decoding, "longest_lengths", PAPERS_LIMIT)  # as it has
     environment = {
         **os.environ,
         "OMP_NUM_THREADS": "1",

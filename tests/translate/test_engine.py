@@ -14,6 +14,7 @@ import pytest
 import torch
 from torch import nn
 
+from minitfm import training as lesson
 from minitfm.lstm import LSTM
 from minitfm.seq2seq import Seq2Seq
 from minitfm.training import paper_rate, smoothed_loss
@@ -128,6 +129,33 @@ def test_training_is_torchs_adam_on_the_smoothed_loss(tmp_path):
         torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
 
 
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_it_computes_what_the_lessons_loop_computes(tmp_path, accumulate):
+    """The same weights, up to the norm of a gradient at which the engine clips and the paper does not."""
+    ours, theirs = (transformer(dropout=0.0).double() for _ in range(2))
+    chosen = recipe(steps=8, accumulate=accumulate, clip=1e9, smoothing=0.1)
+    run(ours, tmp_path, chosen=chosen)
+    lesson_losses = lesson.train(
+        theirs,
+        batches(),
+        chosen.steps,
+        16,
+        rate=chosen.rate,
+        warmup=chosen.warmup,
+        accumulate=accumulate,
+    )
+    for a, b in zip(ours.parameters(), theirs.parameters()):
+        torch.testing.assert_close(a, b, rtol=1e-7, atol=1e-9)
+    assert losses(tmp_path) == pytest.approx(
+        [lesson_losses[step - 1] for step in logged(tmp_path)], abs=1e-6
+    )
+
+
+def logged(folder: Path) -> list[int]:
+    with (folder / "log.csv").open() as file:
+        return [int(row["step"]) for row in csv.DictReader(file) if row["loss"]]
+
+
 def test_batches_accumulated_are_one_large_batch(tmp_path):
     """They hold different numbers of tokens, so the mean over all tokens is not the mean of their means."""
     first, second = sentences()[:5], sentences()[5:25]
@@ -202,14 +230,16 @@ def test_auto_computes_in_bfloat16_where_that_pays(tmp_path, monkeypatch, pays):
     assert losses(tmp_path / "auto") == losses(tmp_path / named)
 
 
-def test_bfloat16_pays_where_the_processor_says_so():
+def test_bfloat16_pays_where_the_processor_says_so(monkeypatch):
     file = Path("/proc/cpuinfo")
     if not file.exists() or "flags" not in (text := file.read_text()):
         pytest.skip("this system does not tell the processor's flags in /proc/cpuinfo")
     assert bfloat16_pays(torch.device("cpu")) == (
-        "avx512_bf16" in text or "amx_tile" in text
+        "avx512_bf16" in text or "amx_bf16" in text
     )
     assert not bfloat16_pays(torch.device("meta"))
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not bfloat16_pays(torch.device("cpu")), "where PyTorch does not say"
 
 
 def test_a_loss_that_is_no_number_stops_with_advice_and_spoils_no_weight(tmp_path):
@@ -396,7 +426,7 @@ def test_a_terminal_gets_a_bar(tmp_path, monkeypatch):
     assert report.bar.disable, "nobody watches a test's output"
     said = []
     report.bar.set_postfix_str = said.append
-    report.told -= 2
+    report.shown_at -= 2
     report.step(3, 1e-3, 4.25, 100)
     assert len(said) == 1
     assert "loss 4.250, " in said[0]
