@@ -48,8 +48,8 @@ def length_penalty(length: int, alpha: float) -> float:
 def longest_lengths(
     source: Int[Tensor, "sentence source"], extra: int = 50, pad: int = 0
 ) -> Int[Tensor, " sentence"]:
-    """The paper's limit to the length of each translation: that of its source, plus
-    ``extra`` (section 6.1).
+    """The paper's limit for each translation: the length of its source plus ``extra``
+    (section 6.1).
     """
     return (source != pad).sum(1) + extra
 
@@ -67,23 +67,18 @@ def without_dropout(model: EncoderDecoder) -> Iterator[None]:
         model.train(was_training)
 
 
-def lengths_of(
+def limits_of(
     source: Int[Tensor, "sentence source"],
     max_length: Int[Tensor, " sentence"] | int | None,
     pad: int = 0,
 ) -> Int[Tensor, " sentence"]:
-    """The most tokens to write for each sentence: what the caller gave, or else the
-    paper's ``longest_lengths``.
-
-    Raises:
-        ValueError: if one of them leaves no room for a token.
-    """
+    """The most tokens to write for each sentence: ``max_length``, or the paper's."""
     if max_length is None:
         return longest_lengths(source, pad=pad)
-    lengths = torch.as_tensor(max_length, device=source.device).expand(len(source))
-    if (lengths < 1).any():
-        raise ValueError(f"max_length={lengths.min().item()}; choose 1 or more")
-    return lengths
+    limits = torch.as_tensor(max_length, device=source.device).expand(len(source))
+    if (limits < 1).any():
+        raise ValueError(f"max_length={limits.min().item()}; choose 1 or more")
+    return limits
 
 
 @torch.no_grad()
@@ -128,7 +123,7 @@ def beam_search(
             f"best={best} translations from a beam of {beam}; choose a beam of {best}"
             " or more"
         )
-    limits = lengths_of(source, max_length, pad).tolist()
+    limits = limits_of(source, max_length, pad).tolist()
     with without_dropout(model):
         return [
             search(model, row.unsqueeze(0), beam, alpha, best, limit, bos, eos, pad)
@@ -152,37 +147,36 @@ def search(
     The model's batch is the beam: each row is one translation in progress.
     """
     finished: list[Hypothesis] = []
-    written: list[list[int]] = [[]]  # at first a single row, which is empty
+    written: list[list[int]] = [[]]  # at first one row, which is empty
     state, token = model.start(source), source.new_tensor([bos])
-    log_probability = torch.zeros(1, device=source.device)
+    total = torch.zeros(1, device=source.device)  # log-probability of each row
     for length in range(1, max_length + 1):
         logits, state = model.step(token, state)
-        continued = log_probability.unsqueeze(1) + logits.log_softmax(-1)
-        continued[:, pad] = -math.inf
-        # One continuation of each row ends it, so among twice the beam enough go on.
-        top, places = continued.flatten().topk(min(2 * beam, continued.numel()))
+        candidates = total.unsqueeze(1) + logits.log_softmax(-1)  # (row, vocabulary)
+        candidates[:, pad] = -math.inf
+        # Only one continuation of each row ends it: twice the beam leaves enough.
+        top, places = candidates.flatten().topk(min(2 * beam, candidates.numel()))
         going_on: list[tuple[float, int, list[int]]] = []
-        for rank, (total, place) in enumerate(zip(top.tolist(), places.tolist())):
+        for rank, (value, place) in enumerate(zip(top.tolist(), places.tolist())):
             row, symbol = divmod(place, logits.shape[1])
             tokens = [*written[row], symbol]
-            if total == -math.inf:
+            if value == -math.inf:
                 break
             if symbol != eos and length < max_length:
-                going_on.append((total, row, tokens))
+                going_on.append((value, row, tokens))
             elif rank < beam:
-                score = total / length_penalty(length, alpha)
-                finished.append(Hypothesis(tokens, total, score))
+                score = value / length_penalty(length, alpha)
+                finished.append(Hypothesis(tokens, value, score))
         finished = sorted(finished, key=lambda one: one.score, reverse=True)[:best]
-        if not going_on or (
-            len(finished) == best
-            and finished[-1].score
-            >= reachable_score(going_on[0][0], length + 1, max_length, alpha)
-        ):
+        if not going_on:
             break
-        totals, rows, written = map(list, zip(*going_on[:beam]))
-        state = select_rows(state, rows)
+        reachable = reachable_score(going_on[0][0], length + 1, max_length, alpha)
+        if len(finished) == best and finished[-1].score >= reachable:
+            break
+        values, rows, written = map(list, zip(*going_on[:beam]))
+        total = candidates.new_tensor(values)
         token = source.new_tensor([tokens[-1] for tokens in written])
-        log_probability = continued.new_tensor(totals)
+        state = select_rows(state, rows)
     return finished
 
 
@@ -278,7 +272,7 @@ def sample(
         raise ValueError(
             f"temperature={temperature}; choose a positive one, or write with greedy"
         )
-    limits = lengths_of(source, max_length, pad)
+    limits = limits_of(source, max_length, pad)
     with without_dropout(model):
         state, token = model.start(source), source.new_full((len(source),), bos)
         done = torch.zeros_like(token, dtype=torch.bool)

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 from minitfm.decoding import (
     Hypothesis,
     length_penalty,
-    lengths_of,
+    limits_of,
     reachable_score,
     select_rows,
     without_dropout,
@@ -69,7 +69,7 @@ def beam_search(
             f"best={best} translations from a beam of {beam}; choose a beam of {best}"
             " or more"
         )
-    limit = lengths_of(source, max_length, pad)
+    limit = limits_of(source, max_length, pad)
     beams = model if isinstance(model, ModelWriter) else writer(model)
     found: list[list[Hypothesis]] = [[] for _ in source]
     with without_dropout(beams.model):

@@ -17,8 +17,8 @@ Pairs = Sequence[tuple[Sequence[int], Sequence[int]]]
 
 
 class Rows:
-    """Sequences of different length, end to end in one array: compact, and a batch of
-    them is one look-up.
+    """Sequences of different length, stored end to end in one array. That is compact,
+    and a batch of them is one look-up.
     """
 
     def __init__(self, rows: Iterable[Sequence[int]]) -> None:
@@ -30,9 +30,7 @@ class Rows:
         )
 
     def padded(self, chosen: np.ndarray, width: int) -> Int[Tensor, "batch width"]:
-        """Take the chosen rows, none longer than the width, and fill them up with
-        PAD.
-        """
+        """Take the chosen rows, and fill them up with PAD to a width none exceeds."""
         place = np.arange(width)
         real = place < self.lengths[chosen, None]
         batch = np.full(real.shape, PAD, dtype=np.int64)
@@ -45,37 +43,37 @@ def _round_up(lengths: np.ndarray, multiple: int) -> np.ndarray:
 
 
 class TokenBatches:
-    """Batches of sentence pairs by their number of tokens, without end (section 5.1 of
-    the paper).
+    """Endless batches of sentence pairs, by their number of tokens (section 5.1 of the
+    paper).
 
-    Sorted by length, the pairs are cut into batches of at most `tokens` tokens a side,
-    padding counted. Every epoch mixes the pairs of equal length and the order of the
-    batches anew, by the seed and the epoch's number alone; the shapes are the same in
-    every epoch, and few (lengths are rounded up, the number of rows is a multiple of
-    8).
+    The pairs are sorted by length and cut into batches of at most `tokens` tokens on
+    each side, padding included. In every epoch the pairs of equal length and the order
+    of the batches are shuffled anew, as the seed and the number of the epoch decide.
+    The shapes are the same in every epoch, and there are few of them: lengths are
+    rounded up, and the number of rows is a multiple of 8.
 
-    Several processes share each global batch of `tokens` times `world`: pair by pair in
-    turn, so all ranks get the same widths at the same step, as many rows give or take
-    one, and every step. What a global batch holds depends on `tokens * world` alone:
-    two processes with 1,000 tokens each take together what one takes with 2,000. (Where
-    `world` does not divide 8, or the rows are fewer than 8, a rank's batch can be one
-    row larger than its `tokens` allow.)
+    Several processes share each global batch of `tokens * world` tokens by taking its
+    pairs in turn. At every step all of them get batches of the same width, and of the
+    same number of rows or one more. What a global batch holds depends on
+    `tokens * world` alone: two processes with 1,000 tokens each take together what one
+    takes with 2,000. (Where `world` does not divide 8, or there are fewer than 8 rows,
+    a process's batch can be one row larger than its `tokens` allow.)
 
     Args:
         pairs: (source ids, target ids), without special ids.
         tokens: the largest size of a batch on each side, padding included, in one
             process.
-        seed: of all mixing; not negative.
-        rank: which of the processes this is, from 0.
-        world: how many processes there are.
-        max_length: leave out pairs with more ids than this on a side; `left_out` counts
-            them.
-        multiple: lengths are rounded up to it (the source's, and the target's as the
-            decoder reads it).
+        seed: of the shuffling; not negative.
+        rank: of this process, counted from 0.
+        world: number of processes.
+        max_length: leave out pairs with more ids than this on a side; `left_out` is
+            their number.
+        multiple: lengths are rounded up to a multiple of it: the source's, and the
+            target's as the decoder reads it.
 
     Raises:
-        ValueError: if no pair is left, one is longer than a batch may be, or a batch
-            has too few rows for all ranks.
+        ValueError: if no pair is left, if one is longer than a batch may be, or if a
+            batch has too few rows for all processes.
     """
 
     def __init__(
@@ -124,15 +122,15 @@ class TokenBatches:
         self._mixed: int | None = None
 
     def _sorted(self, ties: np.ndarray) -> np.ndarray:
-        """Order the pairs, longest first, by the longer side, then the target, then the
-        source, then by `ties`.
+        """Sort the pairs, longest first: by the longer side, then by the target, by the
+        source, and by `ties`.
         """
         longer = np.maximum(self.source_widths, self.target_widths)
         return np.lexsort((ties, self.source_widths, self.target_widths, longer))[::-1]
 
     def _cut(self) -> list[tuple[slice, int, int]]:
-        """Cut the sorted pairs into global batches: which rows, and how wide the two
-        sides are.
+        """Cut the sorted pairs into global batches: the rows of each, and the width of
+        its two sides.
         """
         order = self._sorted(np.arange(len(self.source_widths)))
         longer = np.maximum(self.source_widths, self.target_widths)[order]
@@ -165,19 +163,17 @@ class TokenBatches:
         ]
 
     def __len__(self) -> int:
-        """Count the batches of one epoch."""
+        """The number of batches in an epoch."""
         return len(self.cuts)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Go on where it stands."""
+        """Continue at the current position."""
         return self
 
     def __next__(
         self,
     ) -> tuple[Int[Tensor, "batch source"], Int[Tensor, "batch target"]]:
-        """Take the next batch: sources, and targets from BOS to EOS, both filled up
-        with PAD.
-        """
+        """The next batch: sources, and targets from BOS to EOS, both padded."""
         if self.batch == len(self):
             self.epoch, self.batch = self.epoch + 1, 0
         if self._mixed != self.epoch:
@@ -207,18 +203,17 @@ class TokenBatches:
         }
 
     def state_dict(self) -> dict[str, int]:
-        """Say where it stands, in numbers that JSON can hold; the same on every
-        rank.
+        """The current position, in numbers that JSON can hold; the same in every
+        process.
         """
         return {"epoch": self.epoch, "batch": self.batch} | self._identity()
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go to where the state was taken: the next batch is the one that came next
-        there.
+        """Return to the position of a `state_dict`. The number of processes may have
+        changed if `tokens * world` has not.
 
-        The number of processes may have changed, if `tokens * world` has not. Other
-        pairs, another seed or another size of the batches are a ValueError: they would
-        be other batches.
+        Raises:
+            ValueError: if the pairs, the seed or the size of the batches differ.
         """
         for name, value in self._identity().items():
             if state.get(name) != value:
@@ -232,11 +227,11 @@ class TokenBatches:
 def evaluation_batches(
     sources: Iterable[Sequence[int]], tokens: int
 ) -> Iterator[tuple[list[int], Int[Tensor, "batch source"]]]:
-    """Batches for decoding: every sentence once, the longest first, each batch with its
-    sentences' places in `sources`.
+    """Batches for decoding: every sentence once, the longest first, each batch with the
+    places of its sentences in `sources`.
 
-    A batch holds at most `tokens` tokens, padding counted; a sentence longer than that
-    comes alone.
+    A batch holds at most `tokens` tokens, padding included; a sentence longer than that
+    is a batch of its own.
     """
     rows = Rows(sources)
     order = np.argsort(-rows.lengths, kind="stable")

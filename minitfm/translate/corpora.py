@@ -25,7 +25,7 @@ class Corpus:
         languages: in the order of each split's files.
         address: what all files' addresses begin with, the commit included.
         splits: the files of each split, one a language, with their SHA-256.
-        notice: what the corpus's own README says about licence and citation.
+        notice: what the corpus's own README says about license and citation.
     """
 
     name: str
@@ -72,7 +72,7 @@ CORPORA = {
                 "small_parallel_enja (https://github.com/odashi/small_parallel_enja):"
                 " according to its README, extracted from the TANAKA Corpus"
                 " (http://www.edrdg.org/wiki/index.php/Tanaka_Corpus). The README names"
-                " no licence and asks for no citation."
+                " no license and asks for no citation."
             ),
         ),
         Corpus(
@@ -109,7 +109,7 @@ CORPORA = {
                 "multi30k (https://github.com/multi30k/dataset): its README asks you to"
                 " consider citing, for the English and German data, Elliott, Frank,"
                 " Sima'an and Specia 2016, doi:10.18653/v1/W16-3210. It names no"
-                " licence of the texts. Of the images, which are not fetched here, it"
+                " license of the texts. Of the images, which are not fetched here, it"
                 " says that their use must abide by the Flickr Terms of Use and that"
                 " they 'are solely provided for researchers and educators who wish to"
                 " use the dataset for non-commercial research and/or educational"
@@ -130,7 +130,7 @@ CORPORA = {
             notice=(
                 "tinyshakespeare (https://github.com/karpathy/char-rnn): according to"
                 " the README, a subset of works of Shakespeare. The README gives MIT as"
-                " the repository's licence and asks for no citation."
+                " the repository's license and asks for no citation."
             ),
         ),
     )
@@ -138,12 +138,12 @@ CORPORA = {
 
 
 def corpus(name: str, split: str) -> list[tuple[str, str]]:
-    """Read the sentence pairs of a corpus, as they stand in its files: (English,
-    Japanese) or (English, German).
+    """Read the sentence pairs of a corpus as they are in its files: (English, Japanese)
+    or (English, German).
 
     Args:
-        name: `small_parallel_enja` (words of both languages parted by spaces, English
-            in lower case) or `multi30k`.
+        name: `small_parallel_enja` (the words of both languages are separated by
+            spaces, English is in lower case) or `multi30k`.
         split: `train`, `valid` or `test`.
 
     Raises:
@@ -217,19 +217,19 @@ def _texts(corpus: Corpus, split: str) -> list[str]:
                 "utf-8"
             )
         )
-    _tell(data_folder() / corpus.name, corpus.notice)
+    _show_notice(data_folder() / corpus.name, corpus.notice)
     return texts
 
 
 def _fetch(corpus: Corpus, path: Path, sha256: str) -> None:
-    """Download a file: all of it, and the right one, or nothing, also where two
-    processes do so at once.
+    """Download a file and check it. A part of a file, or a wrong one, is never left
+    behind, even if two processes download it at once.
     """
     pooch = _pooch()
     import requests  # pooch brings it
 
     address = corpus.address + path.name
-    pooch.get_logger().setLevel("WARNING")  # what is to be said, the error says
+    pooch.get_logger().setLevel("WARNING")  # our error says it all
     try:
         pooch.retrieve(address, f"sha256:{sha256}", path.name, path.parent)
         return
@@ -250,9 +250,9 @@ def _fetch(corpus: Corpus, path: Path, sha256: str) -> None:
 
 
 @functools.cache
-def _tell(folder: Path, notice: str) -> None:
-    """Show a notice when a corpus is first loaded, and leave it with the files; where
-    nobody may write, once a run.
+def _show_notice(folder: Path, notice: str) -> None:
+    """Show a notice when a corpus is first loaded, and write it beside the files. If it
+    cannot be written there, it is shown once in every process.
     """
     try:
         with (folder / "NOTICE.txt").open("x", encoding="utf-8") as file:

@@ -1,4 +1,4 @@
-"""How good a trained model is on the half that it never saw."""
+"""How good a trained model is on sentences that it never saw."""
 
 import re
 import time
@@ -17,19 +17,19 @@ from minitfm.translate.translation import translate
 
 
 class Score(NamedTuple):
-    """One figure: its name, its value, and how it was counted."""
+    """One figure: its name, its value, and how it was computed."""
 
     name: str
     value: float
     note: str = ""
 
     def __str__(self) -> str:
-        """As one line."""
+        """The figure on one line."""
         return f"{self.name} {self.value:.2f}  {self.note}".rstrip()
 
 
 class Evaluation(NamedTuple):
-    """What a model wrote for a corpus, and how good that is."""
+    """A model's translations of a corpus, and their scores."""
 
     scores: list[Score]
     written: list[str]
@@ -38,8 +38,8 @@ class Evaluation(NamedTuple):
 
 @torch.inference_mode()
 def nats_a_token(model: nn.Module, batches: Iterable[tuple[Tensor, Tensor]]) -> float:
-    """Cross-entropy of each true next token, without smoothing, averaged over all of
-    them.
+    """The cross-entropy of a true next token, without smoothing, averaged over all
+    tokens.
     """
     device = next(model.parameters()).device
     loss, tokens = 0.0, 0
@@ -59,9 +59,7 @@ def bleu(
     tokenize: str,
     resamples: int = 1000,
 ) -> Score:
-    """BLEU by sacreBLEU with its signature and, by the bootstrap, where 95 % of test
-    sets like this would put it.
-    """
+    """BLEU by sacreBLEU, with its signature and a 95 % interval by the bootstrap."""
     from sacrebleu.metrics import BLEU
 
     metric = BLEU(tokenize=tokenize)
@@ -79,11 +77,11 @@ def bleu(
 def scores(
     corpus: str, written: Sequence[str], wanted: Sequence[tuple[str, str]]
 ) -> list[Score]:
-    """The figures that people report for a corpus.
+    """The figures that are usually reported for a corpus.
 
     Args:
-        corpus: its name.
-        written: translations, in the form of the corpus.
+        corpus: a name that ``presets.pairs`` knows.
+        written: the model's translations, in the form of the corpus.
         wanted: the pairs of the corpus, in the same order.
     """
     references = [target for _, target in wanted]
@@ -111,7 +109,7 @@ def scores(
         ]
     if (
         corpus == "small_parallel_enja"
-    ):  # the corpus's own words; and characters, whoever parted the words
+    ):  # in the corpus's own words, and in characters, which depend on no segmentation
         return [bleu(written, references, "none"), bleu(written, references, "char")]
     return [bleu(written, references, "13a")]
 
@@ -125,8 +123,8 @@ def evaluate(
     beam: int = 4,
     alpha: float = 0.6,
 ) -> Evaluation:
-    """Translate a split of a corpus and score it; the seconds are those of
-    translating.
+    """Translate a split of a corpus and score it. The seconds are those of the
+    translation.
     """
     wanted = pairs(corpus, split)
     begin = time.monotonic()

@@ -16,16 +16,17 @@ UNKNOWN = "\ufffd"  # �, Unicode's sign for a character that could not be read
 
 @dataclass(frozen=True)
 class Tokenizer:
-    """Text to ids and back, in one vocabulary for both languages, as in the paper
+    """Text to ids and back, with one vocabulary for both languages, as in the paper
     (section 5.1).
 
-    BPE over the bytes of UTF-8, so that every text has ids, an emoji never seen in
-    training, too, and decodes to exactly itself. Nothing is normalized; the corpora are
-    in Unicode's form NFC, so bring other text into it first
-    (`unicodedata.normalize("NFC", text)`). A space belongs to the word after it, and a
-    text is encoded as if it began with one: a word has the same ids first in a sentence
-    as within. Ids 0, 1 and 2 are PAD, BOS and EOS as in `Vocabulary`, outside of what
-    the library knows: no text, not even "<pad>", encodes to them.
+    What `train` learns is byte-pair encoding over the bytes of UTF-8, so every text has
+    ids, even an emoji that was not in the training data, and decodes to exactly itself.
+    Nothing is normalized. The corpora are in Unicode's form NFC, so bring other text
+    into it first: `unicodedata.normalize("NFC", text)`. A space belongs to the word
+    after it, and a text is encoded as if it began with a space, so a word has the same
+    ids at the beginning of a sentence as within. Ids 0, 1 and 2 are PAD, BOS and EOS as
+    in `Vocabulary`; the library does not know them, so no text encodes to them, not
+    even "<pad>".
 
     Attributes:
         library: the `tokenizers.Tokenizer` that does the work; its id 0 is our 3.
@@ -35,9 +36,9 @@ class Tokenizer:
 
     @classmethod
     def train(cls, texts: Iterable[str], size: int) -> "Tokenizer":
-        """Learn a vocabulary of `size` entries from texts, the special ones and the 256
-        bytes counted; fewer if the texts have no more to join. Give it the training
-        split alone: what it learns from the test split leaks.
+        """Learn a vocabulary of `size` entries from texts, including the special ones
+        and the 256 bytes, or of fewer if the texts have no more pairs to join. Train on
+        the training split alone: what is learned from the test split leaks.
         """
         if isinstance(texts, str):
             raise ValueError(
@@ -65,7 +66,7 @@ class Tokenizer:
         return cls(library)
 
     def __len__(self) -> int:
-        """Count the ids, special ones included: the embeddings that a model needs."""
+        """The number of ids, special ones included."""
         return self.library.get_vocab_size() + len(SPECIAL)
 
     def encode(self, texts: Iterable[str]) -> list[list[int]]:
@@ -92,11 +93,13 @@ class Tokenizer:
     def decode(
         self, rows: Int[Tensor, "batch token"] | Iterable[Sequence[int]]
     ) -> list[str]:
-        """Read a batch of ids back, one text a row: up to its first EOS, PAD and BOS
-        dropped.
+        """Turn each row of ids into a text: up to its first EOS, without PAD and BOS.
 
-        Ids that a model wrote may break a character in the middle of its bytes: such
-        bytes become U+FFFD, �. An id outside the vocabulary is a ValueError.
+        A model may write ids that break a character in the middle of its bytes; such
+        bytes become U+FFFD, �.
+
+        Raises:
+            ValueError: if an id is outside the vocabulary.
         """
         if isinstance(rows, Tensor):
             rows = rows.tolist()
@@ -114,12 +117,16 @@ class Tokenizer:
         return self.library.decode_batch(texts)
 
     def to_json(self) -> str:
-        """Write all that it learned as one text, to travel with a checkpoint."""
+        """Everything it learned as one text, to be stored in a checkpoint."""
         return self.library.to_str()
 
     @classmethod
     def from_json(cls, text: str) -> "Tokenizer":
-        """Read what `to_json` wrote; anything else is a ValueError."""
+        """Make a tokenizer from the text of `to_json`.
+
+        Raises:
+            ValueError: if it is another text.
+        """
         try:
             return cls(_library().Tokenizer.from_str(text))
         except ModuleNotFoundError:

@@ -26,6 +26,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minitfm.fast import accelerate
 from minitfm.fast.loss import generator_loss
 from minitfm.fast.writer import TransformerWriter, beam_search
 from minitfm.transformer import Transformer, TransformerConfig
@@ -72,7 +73,7 @@ class Torch(nn.Module):
 class Ours(nn.Module):
     def __init__(self, config: TransformerConfig) -> None:
         super().__init__()
-        self.model = Transformer(config)
+        self.model = accelerate(Transformer(config))
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
         x, goal = (

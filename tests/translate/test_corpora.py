@@ -100,7 +100,7 @@ def folder(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     monkeypatch.setenv("MINITFM_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NO_PROXY", "*")
     monkeypatch.setitem(CORPORA, "small", small(server.server_port))
-    corpora._tell.cache_clear()
+    corpora._show_notice.cache_clear()
     return tmp_path / "data" / "small"
 
 
@@ -120,7 +120,7 @@ def test_what_its_readme_asks_for_is_told_once(folder, capsys):
     told = capsys.readouterr()
     assert told.err == NOTICE + "\n"
     assert told.out == ""
-    corpora._tell.cache_clear()  # as if in another process
+    corpora._show_notice.cache_clear()  # as if in another process
     corpus("small", "train")
     assert capsys.readouterr().err == ""
     assert (folder / "NOTICE.txt").read_text("utf-8") == NOTICE + "\n"
