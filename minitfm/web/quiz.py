@@ -29,6 +29,8 @@ the paragraphs that they are.
 """
 
 import re
+from collections.abc import Callable
+from typing import Any
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -185,7 +187,7 @@ def open_reason(writer: nodes.NodeVisitor, node: quiz_reason) -> None:
     )
 
 
-def closing(tag: str):
+def closing(tag: str) -> Callable[[nodes.NodeVisitor, nodes.Element], None]:
     """What ends an element of this name."""
 
     def close(writer: nodes.NodeVisitor, node: nodes.Element) -> None:
@@ -200,13 +202,15 @@ def nothing(writer: nodes.NodeVisitor, node: nodes.Element) -> None:
 
 def setup(app: Sphinx) -> None:
     """Teach Sphinx the above."""
-    opened = {
+    opened: dict[type[nodes.Element], tuple[Any, Any]] = {
         quiz: (open_quiz, closing("div")),
         quiz_choice: (open_choice, closing("details")),
         quiz_answer: (open_answer, closing("summary")),
         quiz_reason: (open_reason, closing("div")),
     }
-    others = dict.fromkeys(("latex", "text", "man", "texinfo"), (nothing, nothing))
+    others: dict[str, Any] = dict.fromkeys(
+        ("latex", "text", "man", "texinfo"), (nothing, nothing)
+    )
     for node, html in opened.items():
         app.add_node(node, html=html, **others)
     app.add_directive("quiz", QuizDirective)
