@@ -14,6 +14,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import yaml
@@ -108,13 +109,18 @@ def _chromium(path: str) -> object:
     return running.chromium.launch(executable_path=path, args=flags)
 
 
+def chromium_path() -> str | None:
+    """Where Chromium is installed, or the browser that ``CHROMIUM`` names."""
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(
+        filter(None, map(shutil.which, names)), None
+    )
+
+
 @pytest.fixture(scope="session")
 def browser() -> object:
     """A headless Chromium. Without one, a laptop skips and says how to get it; CI fails."""
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    path = os.environ.get("CHROMIUM") or next(
-        filter(None, map(shutil.which, names)), None
-    )
+    path = chromium_path()
     if not path or not Path(path).exists():
         _no_browser(
             f"there is no browser at {path}" if path else "there is no Chromium"
@@ -128,6 +134,15 @@ class Visit:
 
     page: object
     complaints: list[str]
+    responses: list[object]
+
+    def bodies(self) -> dict[str, bytes]:
+        """All that the browser fetched from the site, by its place there."""
+        return {
+            urlsplit(response.url).path: response.body()
+            for response in self.responses
+            if response.url.startswith("http") and response.ok
+        }
 
 
 @pytest.fixture
@@ -142,6 +157,8 @@ def visit(site: Site, browser: object) -> Iterator:
         contexts.append(context)
         page = context.new_page()
         complaints: list[str] = []
+        responses: list[object] = []
+        page.on("response", lambda got: responses.append(got))
         page.on("pageerror", lambda error: complaints.append(f"script error: {error}"))
         page.on(
             "console",
@@ -164,7 +181,7 @@ def visit(site: Site, browser: object) -> Iterator:
         page.goto(site.url + path, wait_until="load")
         page.evaluate("() => window.MathJax?.startup?.promise?.then(() => 0)")
         page.wait_for_load_state("networkidle")
-        return Visit(page, complaints)
+        return Visit(page, complaints, responses)
 
     yield open_page
     for context in contexts:

@@ -1,14 +1,18 @@
 """The website is whole: it builds without a warning, links lead somewhere, and a browser has nothing to complain of."""
 
 # ruff: noqa: F811
+import gzip
 import re
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
+import nbformat
 import pytest
+import yaml
 from bs4 import BeautifulSoup
 
+from minitfm import CHAPTERS
 from tests.site import REPOSITORY, ROOT, Site, browser, course_pages, site, visit  # noqa: F401
 
 pytestmark = [pytest.mark.xdist_group("site"), pytest.mark.timeout(420)]
@@ -17,6 +21,7 @@ PAGES = course_pages()
 ALL_PAGES = [*PAGES, "search", "genindex"]
 WIDTHS = [1280, 360]
 SLUG = urlsplit(REPOSITORY).path.strip("/")
+ADDRESS = yaml.safe_load((ROOT / "_config.yml").read_text())["sphinx"]["config"]["html_baseurl"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -55,6 +60,8 @@ def test_internal_links_and_anchors_resolve(
     }
     broken, checked = [], 0
     for path, soup in soups.items():
+        if path == "404.html":  # its links begin at the published site's root
+            continue
         for link in soup.find_all("a", href=True):
             target = urlsplit(urljoin(f"http://site/{path}", link["href"]))
             if target.netloc != "site" or target.scheme != "http":
@@ -232,3 +239,285 @@ def test_japanese_terms_say_that_they_are_japanese(
     ]
     assert len(japanese) > 40
     assert all(term.get("lang") == "ja" for term in japanese)
+
+
+# ---- Lighter pages -------------------------------------------------------------------------------------------------
+
+CHAPTER_PAGES = [page for page in PAGES if page.startswith("notebooks/")]
+KIB = 1024
+
+
+def first_view(visit, path: str) -> dict[str, int]:
+    """What the browser fetches for a page's first view: bytes by address, gzipped where that makes them fewer."""
+    view = visit(f"{path}.html")
+    return {
+        address: min(len(body), len(gzip.compress(body, 6)))
+        for address, body in view.bodies().items()
+    }
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_light(path: str, visit) -> None:
+    most = 900 if path in CHAPTER_PAGES else 450 if path == PAGES[0] else 700
+    fetched = first_view(visit, path)
+    assert len(fetched) > 10, "the measurement sees the page's scripts and styles"
+    heaviest = sorted(fetched, key=fetched.get, reverse=True)[:5]
+    assert sum(fetched.values()) <= most * KIB, [
+        (address, fetched[address] // KIB) for address in heaviest
+    ]
+
+
+def test_formulas_alone_bring_mathjax_and_the_search_its_index(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    with_formulas = set()
+    for path, soup in soups.items():
+        scripts = " ".join(tag["src"] for tag in soup.select("script[src]"))
+        formulas = bool(soup.select(".math"))
+        with_formulas |= {path} if formulas else set()
+        assert ("mathjax" in scripts) == formulas, path
+        assert ("searchindex" in scripts) == (path == "search.html"), path
+        assert "fontawesome.js" not in scripts, path
+    assert "notebooks/01_rnn.html" in with_formulas
+    assert "book/index.html" not in with_formulas
+
+
+def test_icons_are_drawn(visit) -> None:
+    view = visit("notebooks/01_rnn.html")
+    view.page.wait_for_function("() => document.fonts.status == 'loaded'")
+    empty = view.page.evaluate(
+        """() => [...document.querySelectorAll("i, span")].filter((e) => /(^| )fa[bsr]?( |-)/.test(e.className))
+          .filter((e) => { const before = getComputedStyle(e, "::before");
+            return before.content == "none" || !document.fonts.check(`${before.fontWeight} 16px ${before.fontFamily}`); })
+          .map((e) => e.className)"""
+    )
+    assert not empty
+    assert view.page.locator("i.fa-solid, span.fa-solid").count() > 5
+
+
+# ---- Around the pages ----------------------------------------------------------------------------------------------
+
+
+def meta(soup: BeautifulSoup) -> dict[str, str]:
+    return {
+        tag.get("property") or tag.get("name"): tag.get("content", "")
+        for tag in soup.find_all("meta")
+    }
+
+
+def test_the_site_is_at_the_address_that_github_gives_the_repository() -> None:
+    owner, name = SLUG.split("/")
+    assert f"https://{owner.lower()}.github.io/{name}/" == ADDRESS
+
+
+@pytest.mark.parametrize("path", [*PAGES, ""])
+def test_a_shared_link_shows_what_it_leads_to(
+    path: str, site: Site, soups: dict[str, BeautifulSoup]
+) -> None:
+    soup = soups[f"{path}.html" if path else "index.html"]
+    tags = meta(soup)
+    assert tags["og:site_name"] == "minitfm"
+    assert tags["og:url"] == f"{ADDRESS}{path or PAGES[0]}.html"
+    assert soup.find("link", rel="canonical")["href"] == tags["og:url"]
+    assert len(tags["description"]) > 40
+    assert tags["og:description"] == tags["description"]
+    assert tags["twitter:card"] == "summary_large_image"
+    assert tags["og:image"].startswith(ADDRESS)
+    card = site.folder / tags["og:image"].removeprefix(ADDRESS)
+    size = (int(tags["og:image:width"]), int(tags["og:image:height"]))
+    assert size == (1200, 630)
+    assert png_size(card) == size
+    assert tags["og:image:alt"]
+
+
+def png_size(file: Path) -> tuple[int, int]:
+    """Width and height as a PNG file states them."""
+    head = file.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
+
+
+def test_the_sitemap_lists_every_page_and_no_other(site: Site) -> None:
+    text = (site.folder / "sitemap.xml").read_text("utf-8")
+    assert sorted(re.findall("<loc>(.*?)</loc>", text)) == sorted(
+        f"{ADDRESS}{page}.html" for page in PAGES
+    )
+    assert (site.folder / ".nojekyll").is_file(), "or GitHub leaves out _static"
+
+
+def test_a_wrong_address_gets_a_page_with_the_way_back(
+    site: Site, soups: dict[str, BeautifulSoup], browser
+) -> None:
+    base = urlsplit(ADDRESS).path
+    soup = soups["404.html"]
+    for link in soup.select("a[href], link[href]"):
+        assert link["href"].startswith(base)
+        assert (site.folder / link["href"].removeprefix(base)).is_file(), link
+    assert soup.form["action"] == f"{base}search.html"
+    page = browser.new_page()
+    page.goto(f"{site.url}404.html")
+    axe = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
+    page.evaluate(axe)
+    problems = page.evaluate("() => axe.run({preload: false}).then((r) => r.violations.map((v) => v.id))")  # fmt: skip
+    page.close()
+    assert not problems
+
+
+# ---- Seeing where one is -------------------------------------------------------------------------------------------
+
+
+def test_the_keyboard_can_be_seen_on_every_control(visit) -> None:
+    view = visit("notebooks/01_rnn.html")
+    invisible, seen = set(), 0
+    for _ in range(70):
+        view.page.keyboard.press("Tab")
+        found = view.page.evaluate(
+            """() => { const e = document.activeElement, s = getComputedStyle(e);
+              if (e === document.body || e.shadowRoot) return null;
+              return [e.outerHTML.slice(0, 90), s.outlineStyle, parseFloat(s.outlineWidth)]; }"""
+        )
+        if found:
+            seen += 1
+            if found[1] == "none" or found[2] < 2:
+                invisible.add(found[0])
+    assert seen > 30
+    assert not invisible
+
+
+def test_the_course_is_named_on_a_deep_page(visit) -> None:
+    for width in (360, 800, 1280):
+        view = visit("notebooks/09_transformer.html", width)
+        names = view.page.locator(".course-brand, .home-link a.navbar-brand")
+        (name,) = [link for link in names.all() if link.is_visible()]
+        box = name.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+        assert box["y"] < 200
+        assert "minitfm" in name.inner_text()
+
+
+def test_chapters_are_numbered_in_the_navigation(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    for path in ("book/index.html", "notebooks/09_transformer.html"):
+        found = {
+            int(tag.get_text()): tag.parent.get_text(" ", strip=True)
+            for tag in soups[path].select("nav.bd-links .chapter-number")
+        }
+        written = {chapter.number for chapter in CHAPTERS if chapter.written}
+        assert set(found) == written
+        assert found[9] == "9 The Transformer"
+    neighbor = soups["notebooks/02_lstm.html"].select_one(".left-prev")
+    assert "1. Recurrent networks" in neighbor.get_text(" ", strip=True)
+
+
+# ---- Paper ---------------------------------------------------------------------------------------------------------
+
+DARK_INK = """() => [...document.querySelectorAll(".bd-article *")].filter((e) => e.checkVisibility()
+    && !e.closest("svg, minitfm-live, minitfm-frames, minitfm-attention"))
+  .map((e) => [e.tagName + "." + e.className, getComputedStyle(e).backgroundColor.match(/[0-9.]+/g).map(Number),
+    getComputedStyle(e).color.match(/[0-9.]+/g).map(Number), [...e.childNodes].some((n) => n.nodeType == 3 && n.data.trim())])
+  .filter(([, [r, g, b, a = 1], [x, y, z], text]) => (a > 0.4 && r + g + b < 600) || (text && x + y + z > 480))
+  .map(([name]) => name)"""
+
+
+@pytest.mark.parametrize("path", ["notebooks/01_rnn", "book/index", "book/api"])
+def test_a_dark_page_is_printed_black_on_white(path: str, visit) -> None:
+    view = visit(f"{path}.html", 760, "dark")
+    assert view.page.evaluate(DARK_INK), "on the screen it is dark"
+    view.page.emulate_media(media="print")
+    assert view.page.evaluate("() => getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"  # fmt: skip
+    assert not view.page.evaluate(DARK_INK)
+
+
+def test_code_is_wrapped_on_paper(visit) -> None:
+    view = visit("notebooks/01_rnn.html", 420)
+    cut = "() => [...document.querySelectorAll('.bd-article pre')].filter((e) => e.checkVisibility() && e.scrollWidth > e.clientWidth + 1).length"
+    assert view.page.evaluate(cut), "on the screen it scrolls"
+    view.page.emulate_media(media="print")
+    assert not view.page.evaluate(cut)
+
+
+# ---- Words ---------------------------------------------------------------------------------------------------------
+
+
+def test_japanese_text_says_that_it_is_japanese(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    silent, marked = [], 0
+    for path, soup in soups.items():
+        for text in soup.body.find_all(string=re.compile("[\u3040-\u30ff\u4e00-\u9fff]")):  # fmt: skip
+            if text.find_parent(["script", "style", "title", "textarea"]):
+                continue
+            marked += 1
+            if not text.find_parent(attrs={"lang": "ja"}):
+                silent.append(f"{path}: {text[:60]}")
+    assert not silent, silent[:10]
+    assert marked > 100
+
+
+@pytest.mark.parametrize(
+    ("query", "term"),
+    [
+        ("perplexity", "perplexity"),
+        ("注意機構", "注意機構"),
+        ("アテンション", "アテンション"),
+    ],
+)
+def test_a_hit_in_the_glossary_names_its_term(query: str, term: str, visit) -> None:
+    view = visit(f"search.html?q={query}")
+    results = view.page.locator("ul.search li a")
+    results.first.wait_for(timeout=15_000)
+    hits = {link.inner_text(): link.get_attribute("href") for link in results.all()}
+    assert "glossary.html#term-" in hits[f"Glossary > {term}"]
+    assert not view.complaints
+
+
+# ---- Assertions that passed ----------------------------------------------------------------------------------------
+
+
+def test_passed_assertions_fold_into_a_mark(visit) -> None:
+    view = visit("notebooks/01_rnn.html")
+    marks = view.page.locator("details.checked")
+    assert marks.count() >= 10
+    first = marks.first
+    assert first.locator("summary").inner_text() == "checked"
+    is_shown = "(e) => e.querySelector('.k').checkVisibility()"
+    assert not first.evaluate(is_shown)
+    first.locator("summary").press("Enter")
+    assert first.evaluate(is_shown)
+    first.locator("summary").press("Enter")
+    view.page.emulate_media(media="print")
+    assert first.evaluate(is_shown)
+
+
+def test_no_code_is_lost_by_folding(soups: dict[str, BeautifulSoup]) -> None:
+    for path in CHAPTER_PAGES:
+        cells = [
+            cell.source.strip()
+            for cell in nbformat.read(ROOT / f"{path}.ipynb", 4).cells
+            if cell.cell_type == "code" and "remove-input" not in str(cell.metadata)
+        ]
+        shown = []
+        for box in soups[f"{path}.html"].select(".cell_input pre"):
+            for summary in box.select("summary"):
+                summary.extract()
+            shown.append(box.get_text().strip())
+        assert [re.sub(r"\s+", " ", code) for code in shown] == [
+            re.sub(r"\s+", " ", code) for code in cells if code
+        ]
+
+
+# ---- Boxes and figures ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_box_is_cut_at_1280(path: str, visit) -> None:
+    view = visit(f"{path}.html")
+    cut = view.page.evaluate(
+        """() => { document.querySelectorAll(".bd-article details").forEach((e) => { e.open = true; });
+          return [...document.querySelectorAll(".bd-article pre, .bd-article .pst-scrollable-table-container")]
+            .filter((e) => e.scrollWidth > e.clientWidth + 1)
+            .map((e) => e.textContent.trim().split("\\n").sort((a, b) => b.length - a.length)[0]); }"""
+    )
+    assert not cut, "\n".join(cut)

@@ -1,5 +1,6 @@
 """What the site needs beyond its theme: its own copy of MathJax, repairs of the stock
-pages, accessible names.
+pages, accessible names. The mends of whole pages are in `mend`, what stands around them
+in `around`.
 """
 
 import re
@@ -7,19 +8,17 @@ import shutil
 from importlib.metadata import files
 from pathlib import Path
 
+import around
+import mend
+from around import HTML_BUILDERS
 from docutils import nodes
+from mend import KANA_OR_KANJI
+from sphinx import addnodes
 from sphinx.application import Sphinx
 
-HTML_BUILDERS = ("html", "dirhtml")
-KANA_OR_KANJI = re.compile(r"[\u3040-\u30ff\u4e00-\u9fff]")
-ENTRANCE = """<!DOCTYPE html>
-<html lang="{lang}">
-<head><meta charset="utf-8"><title>{title}</title>
-<meta name="description" content="{title}">
-<meta http-equiv="refresh" content="0; url={home}"></head>
-<body><main><h1>{title}</h1><p><a href="{home}">{home}</a></p></main></body>
-</html>
-"""
+from minitfm import CHAPTERS
+
+NUMBERS = {chapter.notebook: chapter.number for chapter in CHAPTERS}
 
 
 def mathjax_files() -> dict[str, Path]:
@@ -44,24 +43,6 @@ def copy_mathjax(app: Sphinx, exception: Exception | None) -> None:
         target = Path(app.outdir, "_static", "mathjax", place)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-
-
-def write_entrance(app: Sphinx, exception: Exception | None) -> None:
-    """Lead from the site's root to the welcome page, with a title and a language as
-    every page has them.
-    """
-    if (
-        exception
-        or app.builder.name not in HTML_BUILDERS
-        or app.config.root_doc == "index"
-    ):
-        return
-    page = ENTRANCE.format(
-        lang=app.config.language,
-        title=app.config.html_title,
-        home=f"{app.config.root_doc}.html",
-    )
-    Path(app.outdir, "index.html").write_text(page, encoding="utf-8")
 
 
 def drop_thebe(
@@ -115,7 +96,60 @@ def repair_markup(
             body,
             flags=re.DOTALL,
         )
-        context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+        body = body.replace('role="doc-biblioentry"', 'role="listitem"')
+        body = mend.fold_assertions(body, app.config.language)
+        context["body"] = mend.load_images_late(body)
+    for neighbor in filter(None, (context.get("prev"), context.get("next"))):
+        number = NUMBERS.get(Path(neighbor["link"]).stem)
+        if number and number != neighbor.get("number"):
+            neighbor["number"] = number
+            neighbor["title"] = f"{number}. {neighbor['title']}"
+
+
+def mend_pages(app: Sphinx) -> None:
+    """Mend each page as it is written."""
+    if app.builder.name not in HTML_BUILDERS:
+        return
+    render = app.builder.templates.render
+
+    def mended(template: str, context: dict) -> str:
+        page = render(template, context)
+        if not page.lstrip().startswith("<!DOCTYPE html>"):
+            return page
+        name = context["pagename"]
+        page = mend.lighten(page, name)
+        page = mend.number_chapters(page, name, NUMBERS)
+        page = mend.describe(page, context.get("title", ""), app.config.project)
+        return page if app.config.language == "ja" else mend.mark_japanese(page)
+
+    app.builder.templates.render = mended
+
+
+def name_glossary_terms(
+    app: Sphinx,
+    pagename: str,
+    template: str,
+    context: dict,
+    doctree: nodes.document | None,
+) -> None:
+    """Let the search name each term of the glossary and lead to it, as it does with
+    headings.
+    """
+    indexer = getattr(app.builder, "indexer", None)
+    if doctree is None or indexer is None:
+        return
+    terms = [
+        (term.astext(), term["ids"][0])
+        for glossary in doctree.findall(addnodes.glossary)
+        for term in glossary.findall(nodes.term)
+    ]
+    if terms:
+        indexer._all_titles[pagename] = [
+            *indexer._all_titles.get(pagename, []),
+            *terms,
+        ]
+        # Sphinx has them as entries of the index, too, but shows only "Glossary".
+        indexer._index_entries.pop(pagename, None)
 
 
 def mark_japanese_terms(app: Sphinx, doctree: nodes.document) -> None:
@@ -148,5 +182,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("html-page-context", drop_thebe, priority=900)
     app.connect("html-page-context", repair_markup)
     app.connect("build-finished", copy_mathjax)
-    app.connect("build-finished", write_entrance, priority=100)
+    app.connect("html-page-context", name_glossary_terms)
+    app.connect("builder-inited", mend_pages, priority=900)
+    for write in (around.write_entrance, around.write_lost, around.write_sitemap):
+        app.connect("build-finished", write, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -26,8 +26,8 @@ DATE_EXAMPLES = (
     "Sun, 01 Feb 2048",
 )
 WITHOUT = (
-    "This view comes alive with JavaScript: on a page from a server (make serve), or in"
-    " a running notebook."
+    "This view comes alive with JavaScript, on the course's website or in a running"
+    " notebook."
 )
 
 

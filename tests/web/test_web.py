@@ -19,7 +19,7 @@ from minitfm.study.tasks import dates
 from minitfm.study.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
 from minitfm.web import Attention, AttentionView, LiveTransformer
-from minitfm.web.pages import DATE_EXAMPLES, ELEMENTS, STATIC, bundle
+from minitfm.web.pages import DATE_EXAMPLES, ELEMENTS, STATIC, WITHOUT, bundle
 from minitfm.web.train import COMMAND
 from minitfm.web.weights import pack, read_facts, unpack
 from tests.browser import Pages, pages, reader  # noqa: F401
@@ -299,8 +299,10 @@ def test_a_reader_translates_steps_back_and_looks_around(
     translate(page, "Saturday, 14 October 2017")
     page.get_by_text("Done: 15 tokens").wait_for()
     assert shown(page) == "2017年10月14日土曜日⟨eos⟩"
+    assert page.locator(".written .now").inner_text() == "日", "not the end itself"
+    assert page.locator(".written .now").get_attribute("lang") == "ja"
 
-    page.get_by_role("slider", name="Step 15 of 15").fill("6")
+    page.get_by_role("slider", name="Step 14 of 15").fill("6")
     page.get_by_text("Step 6 of 15").wait_for()
     assert page.locator(".written .now").inner_text() == "1"
     assert page.get_by_text("After “年”: what comes next?").is_visible()
@@ -367,11 +369,15 @@ def test_what_the_model_cannot_read_is_explained(
     text: str, sentence: str, reader: Any, live_page: str
 ) -> None:
     page = reader(live_page).page
+    translate(page, "1999/12/31")
+    page.get_by_text("Done:").wait_for()
     translate(page, text)
     page.get_by_role("status").get_by_text(sentence).wait_for()
-    assert page.locator(".stage").is_hidden()
+    assert page.locator(".stage").is_hidden(), "the translation of the text before"
+    assert page.get_by_role("button", name="Retry").is_hidden(), "it would not help"
     translate(page, "4 March 2025")
     page.get_by_text("Done:").wait_for()
+    assert page.locator(".stage").is_visible()
 
 
 @pytest.mark.parametrize(
@@ -395,9 +401,38 @@ def test_a_missing_or_broken_model_is_explained(
     )
     translate(here.page, "4 March 2025")
     here.page.get_by_role("status").get_by_text(sentence).wait_for()
+    assert here.page.get_by_role("button", name="Retry").is_visible()
     here.complaints[:] = [
         complaint for complaint in here.complaints if "404" not in complaint
     ]  # the browser's own
+
+
+@pytest.mark.parametrize("lost", ["model", "module"])
+def test_a_broken_download_is_tried_again(
+    lost: str, reader: Any, live_page: str
+) -> None:
+    here = reader(live_page)
+    page = here.page
+    address = re.compile(r"\.safetensors$" if lost == "model" else r"transformer\.js$")
+    page.route(address, lambda route: route.abort())
+    translate(page, "4 March 2025")
+    page.get_by_text("The model could not be downloaded").wait_for()
+    assert here.complaints, "the browser reports the lost file"
+    here.complaints.clear()
+    page.unroute(address)
+    page.get_by_role("button", name="Retry").click()
+    if lost == "module":  # which takes a new page
+        page.wait_for_function("() => customElements.get('minitfm-live')")
+        translate(page, "4 March 2025")
+    page.get_by_text("Done: 10 tokens").wait_for()
+    assert page.get_by_role("button", name="Retry").is_hidden()
+
+
+def test_the_public_is_not_told_to_make_a_server() -> None:
+    for file in STATIC.iterdir():
+        if file.suffix == ".js":
+            assert "make serve" not in file.read_text("utf-8"), file.name
+    assert "make " not in WITHOUT
 
 
 # ---- The attention view -------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ button.go:hover { filter: brightness(1.1); }
 .examples button { font: 13px var(--mono); color: inherit; white-space: pre; }
 .status { margin: .6rem 0 0; min-height: 1.4em; color: var(--muted); }
 .status.problem { color: inherit; border-left: 3px solid #d55e00; padding-left: .6rem; }
+.retry { margin-top: .4rem; border-color: var(--muted); }
 .stage { border-top: 1px solid var(--edge); margin-top: .75rem; padding-top: .75rem; }
 .two { display: grid; grid-template-columns: 3fr 2fr; gap: 1rem 2rem; }
 @container (max-width: 600px) { .two { grid-template-columns: minmax(0, 1fr); } }
@@ -41,7 +42,7 @@ button.go:hover { filter: brightness(1.1); }
 .written button { font: 19px/1 var(--mono); min-width: 30px; min-height: 40px; padding: 0 .3rem; }
 .written button.special { font-size: 13px; color: var(--muted); }
 .written button.now { border-color: var(--blue); box-shadow: inset 0 0 0 1px var(--blue); font-weight: 700; background: color-mix(in srgb, var(--blue) 18%, transparent); }
-.written button.later { opacity: .6; border-style: dashed; }
+.written button.later { color: var(--muted); border-style: dashed; }
 .steps { display: flex; align-items: center; gap: .5rem; margin-top: .75rem; }
 .steps label { white-space: nowrap; } .steps input { flex: 1 1 4rem; min-width: 0; accent-color: var(--blue); min-height: 30px; }
 ol { list-style: none; margin: 0; padding: 0; display: grid; gap: 3px; }
@@ -60,6 +61,7 @@ const MARKUP = `<style>${STYLE}</style>
 </form>
 <p class="examples" hidden>Try</p>
 <p class="status" role="status">The model is fetched when you ask for a translation, and runs in your browser.</p>
+<button type="button" class="retry" hidden>Retry</button>
 <div class="stage" hidden>
   <div class="two">
     <div>
@@ -77,6 +79,7 @@ const MARKUP = `<style>${STYLE}</style>
 </div>`;
 
 const visible = (token) => (token === " " ? "␣" : token.replace(/^<([a-z]+)>$/, "⟨$1⟩"));
+const japanese = (text) => /[\u3040-\u30ff\u4e00-\u9fff]/.test(text);
 const quoted = (characters) => characters.map((character) => `“${visible(character)}”`).join(", ");
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
@@ -124,6 +127,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   #source = [];
   #steps = [];
   #shown = 0;
+  #reload = false; // a module that did not arrive is fetched again only by a new page
   #follows = true; // until the reader takes the slider
 
   constructor() {
@@ -137,6 +141,10 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     this.#$("form").addEventListener("submit", (event) => {
       event.preventDefault();
       this.translate(this.#$("input").value);
+    });
+    this.#$(".retry").addEventListener("click", () => {
+      if (this.#reload) location.reload();
+      else this.translate(this.#$("input").value);
     });
     this.#$("#step").addEventListener("input", (event) => this.#goTo(Number(event.target.value)));
     this.#$(".back").addEventListener("click", () => this.#goTo(this.#shown - 1));
@@ -174,8 +182,17 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   /** Fetch the model and what draws it, once. */
   async load() {
     this.#model ??= (async () => {
-      const [{ Transformer }] = await Promise.all([import("./transformer.js"), import("./attention-view.js")]);
-      return Transformer.read(this.bytes ?? (await this.#fetch()));
+      const parts = Promise.all([import("./transformer.js"), import("./attention-view.js")]);
+      const [{ Transformer }] = await parts.catch((error) => {
+        this.#reload = true;
+        throw error;
+      });
+      const bytes = this.bytes ?? (await this.#fetch());
+      try {
+        return Transformer.read(bytes);
+      } catch (error) {
+        throw new Error(`the file arrived broken (${error.message})`);
+      }
     })();
     try {
       return await this.#model;
@@ -187,23 +204,34 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
 
   async #fetch() {
     const address = this.getAttribute("model");
-    const response = await fetch(address);
-    if (!response.ok) throw new Error(`${address} is not there (HTTP ${response.status})`);
-    return response.arrayBuffer();
+    let response;
+    try {
+      response = await fetch(address);
+      if (response.ok) return await response.arrayBuffer();
+    } catch {
+      throw new Error("the connection failed");
+    }
+    throw new Error(`${address} is not there (HTTP ${response.status})`);
   }
 
   /** Translate a text before the reader's eyes. */
   async translate(text) {
     const run = ++this.#run;
     this.#say("Loading the model…");
+    let model;
     try {
-      const model = await this.load();
-      if (run !== this.#run) return;
-      const problem = this.#problem(model, text.trim());
-      if (problem) this.#say(problem, true);
-      else await this.#write(model, text.trim(), run);
+      model = await this.load();
     } catch (error) {
-      if (run === this.#run) this.#say(`The model cannot run here: ${error.message}. Reload the page to try again.`, true);
+      if (run === this.#run) this.#fail(`The model could not be downloaded: ${error.message}.`, true);
+      return;
+    }
+    if (run !== this.#run) return;
+    const problem = this.#problem(model, text.trim());
+    if (problem) return this.#fail(problem);
+    try {
+      await this.#write(model, text.trim(), run);
+    } catch (error) {
+      if (run === this.#run) this.#fail(`The model cannot run here: ${error.message}.`);
     }
   }
 
@@ -240,9 +268,11 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       }
       if (run !== this.#run) return;
     }
-    this.#show(model, this.#follows ? this.#steps.length : this.#shown);
     const count = this.#steps.length;
-    const ended = this.#steps.at(-1).written === 2 ? "" : " The model did not write ⟨eos⟩; it was stopped.";
+    const stopped = this.#steps.at(-1).written === 2;
+    // The last thing to look at is the last token of the translation; the end of it is one step on.
+    this.#show(model, this.#follows ? Math.max(1, count - (stopped ? 1 : 0)) : this.#shown);
+    const ended = stopped ? "" : " The model did not write ⟨eos⟩; it was stopped.";
     this.#say(`Done: ${count} tokens, ${(computing / count).toFixed(1)} ms of computing each, all of it in your browser.${ended}`);
   }
 
@@ -251,7 +281,16 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     this.#show(await this.load(), Math.min(this.#steps.length, Math.max(1, step)));
   }
 
+  /** Say what went wrong, and take away what belongs to the text before. */
+  #fail(sentence, retry = false) {
+    this.#steps = [];
+    this.#$(".stage").hidden = true;
+    this.#say(sentence, true);
+    this.#$(".retry").hidden = !retry;
+  }
+
   #say(sentence, problem = false) {
+    this.#$(".retry").hidden = true;
     this.#$(".status").textContent = sentence;
     this.#$(".status").classList.toggle("problem", problem);
   }
@@ -288,6 +327,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       const button = document.createElement("button");
       button.type = "button";
       button.textContent = visible(model.symbols[written]);
+      if (japanese(button.textContent)) button.lang = "ja";
       button.classList.toggle("special", written < 3);
       button.classList.toggle("now", i + 1 === this.#shown);
       button.classList.toggle("later", i + 1 > this.#shown);
@@ -303,6 +343,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       const row = document.createElement("li");
       row.innerHTML = `<b></b><span class="bar" aria-hidden="true"><i></i></span><span></span>`;
       row.querySelector("b").textContent = token;
+      if (japanese(token)) row.querySelector("b").lang = "ja";
       row.querySelector("i").style.width = `${100 * probability}%`;
       row.lastChild.textContent = probability < 0.001 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
       return row;
