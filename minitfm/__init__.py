@@ -26,6 +26,7 @@ class Chapter(NamedTuple):
         question: what it opens with.
         modules: the lessons that it brings, the first one first.
         minutes: to read it and run its cells on a laptop; 0 while it is planned.
+        shows: what the reader will see measured, for the table of chapters.
     """
 
     number: int
@@ -34,6 +35,7 @@ class Chapter(NamedTuple):
     question: str
     modules: tuple[str, ...] = ()
     minutes: int = 0
+    shows: str = ""
 
     @property
     def slug(self) -> str:
@@ -46,6 +48,15 @@ class Chapter(NamedTuple):
         return self.minutes > 0
 
 
+# The parts: the number of the first chapter, and what the part is called.
+PARTS = (
+    (1, "Recurrence and its limits"),
+    (4, "Attention"),
+    (7, "The Transformer"),
+    (10, "Making it work"),
+    (15, "What it became"),
+)
+
 # The chapters in their order: the one place that knows it. A lesson imports only what
 # stands above it here.
 CHAPTERS = (
@@ -56,6 +67,8 @@ CHAPTERS = (
         "How can a network read one symbol after another?",
         ("rnn",),
         60,
+        shows="A character model that invents names of countries; how fast its "
+        "gradients fade with distance",
     ),
     Chapter(
         2,
@@ -64,6 +77,8 @@ CHAPTERS = (
         "Can a network choose what to keep?",
         ("lstm",),
         60,
+        shows="Gates, one by one, and what breaks without each; how far a "
+        "gradient reaches, before training and after",
     ),
     Chapter(
         3,
@@ -72,6 +87,8 @@ CHAPTERS = (
         "How do two sequences of different length meet?",
         ("masks", "seq2seq"),
         60,
+        shows="Dates from English to Japanese through one fixed vector, and where "
+        "that vector becomes too small",
     ),
     Chapter(
         4,
@@ -79,12 +96,15 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
+        shows="The same task and budget with attention; why scores are divided by √d_k",
     ),
     Chapter(
         5,
         "05_self_attention",
         "Self-attention",
         "Why only between two sequences?",
+        shows="Masks, and proof that no future token leaks; what it costs against "
+        "recurrence",
     ),
     Chapter(
         6,
@@ -92,6 +112,7 @@ CHAPTERS = (
         "Multi-head attention",
         "Why is one weighting not enough?",
         ("multihead",),
+        shows="A task that needs two relations at once, with one head and with more",
     ),
     Chapter(
         7,
@@ -99,6 +120,8 @@ CHAPTERS = (
         "Positions",
         "Where did the order go?",
         ("positional",),
+        shows="Sinusoids, learned and rotary positions, also beyond the length "
+        "they were trained on",
     ),
     Chapter(
         8,
@@ -106,6 +129,8 @@ CHAPTERS = (
         "Layers",
         "What makes depth trainable?",
         ("layers",),
+        shows="Gradients through many layers with and without residual "
+        "connections; norm before or after; warm-up",
     ),
     Chapter(
         9,
@@ -114,6 +139,8 @@ CHAPTERS = (
         "How do the parts make one model?",
         ("transformer",),
         60,
+        shows="The whole model, equal to PyTorch's; its parameters counted; dates "
+        "and pronunciation learned; the attention that crosses",
     ),
     Chapter(
         10,
@@ -121,6 +148,8 @@ CHAPTERS = (
         "Text",
         "How does language become tensors?",
         ("text",),
+        shows="Byte-pair encoding by hand, then with a library; batches that "
+        "waste little",
     ),
     Chapter(
         11,
@@ -128,6 +157,8 @@ CHAPTERS = (
         "Training",
         "Why does the paper train the way it does?",
         ("training",),
+        shows="Label smoothing, the learning-rate schedule, checkpoints, over- "
+        "fitting by model size",
     ),
     Chapter(
         12,
@@ -135,11 +166,52 @@ CHAPTERS = (
         "Decoding",
         "How does the model write?",
         ("decoding",),
+        shows="Greedy, beam and sampling; a cache that changes the speed and not "
+        "the words",
     ),
-    Chapter(13, "13_looking_inside", "Looking inside", "What did the heads learn?"),
-    Chapter(14, "14_cost", "Cost", "What does attention cost?"),
-    Chapter(15, "15_bert", "BERT", "What does an encoder learn alone?"),
-    Chapter(16, "16_gpt", "GPT", "What does a decoder learn alone?"),
-    Chapter(17, "17_paper", "The paper at laptop scale", "What holds at our scale?"),
-    Chapter(18, "18_today", "From 2017 to today", "What has changed since?"),
+    Chapter(
+        13,
+        "13_looking_inside",
+        "Looking inside",
+        "What did the heads learn?",
+        shows='Whom "it" attends to; heads switched off; why a picture is not an '
+        "explanation",
+    ),
+    Chapter(
+        14,
+        "14_cost",
+        "Cost",
+        "What does attention cost?",
+        shows="Operations, memory and time by length; which steps stay sequential",
+    ),
+    Chapter(
+        15,
+        "15_bert",
+        "BERT",
+        "What does an encoder learn alone?",
+        shows="Masked language modeling; real pretrained weights loaded into our "
+        "encoder",
+    ),
+    Chapter(
+        16,
+        "16_gpt",
+        "GPT",
+        "What does a decoder learn alone?",
+        shows="Names and Shakespeare, and what separates this from ChatGPT",
+    ),
+    Chapter(
+        17,
+        "17_paper",
+        "The paper at laptop scale",
+        "What holds at our scale?",
+        shows="The paper's tables re-run small, with seeds and confidence intervals",
+    ),
+    Chapter(
+        18,
+        "18_today",
+        "From 2017 to today",
+        "What has changed since?",
+        shows="RMSNorm, rotary positions, SwiGLU and grouped queries, each as a "
+        "change of ten lines and measured",
+    ),
 )

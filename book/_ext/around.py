@@ -153,7 +153,7 @@ def write_lost(app: Sphinx, exception: Exception | None) -> None:
 
 
 def write_sitemap(app: Sphinx, exception: Exception | None) -> None:
-    """List every page for search engines, and keep GitHub from leaving out `_static`."""
+    """List every page for search engines; keep GitHub from leaving out `_static`."""
     if not published(app, exception):
         return
     places = "".join(

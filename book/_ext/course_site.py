@@ -9,6 +9,7 @@ from importlib.metadata import files
 from pathlib import Path
 
 import around
+import chapters
 import mend
 from around import HTML_BUILDERS
 from docutils import nodes
@@ -175,6 +176,7 @@ def keep_colons_in_returns(
 
 def setup(app: Sphinx) -> dict[str, bool]:
     """Connect the above to the build."""
+    chapters.setup(app)
     app.connect(
         "autodoc-process-docstring", keep_colons_in_returns, priority=400
     )  # napoleon follows at 500

@@ -24,7 +24,8 @@ SEARCH_SCRIPTS = re.compile(
     r"</script>"
 )
 ICON_SCRIPT = re.compile(
-    r"\s*(?:<!-- So that users can add custom icons -->\s*)?<script[^>]*scripts/fontawesome\.js[^>]*></script>"
+    r"\s*(?:<!-- So that users can add custom icons -->\s*)?"
+    r"<script[^>]*scripts/fontawesome\.js[^>]*></script>"
 )
 MATHJAX = re.compile(
     r"\s*<script>window\.MathJax = .*?</script>"

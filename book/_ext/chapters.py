@@ -1,0 +1,212 @@
+"""Pages that follow the course's own lists: ``{chapters}`` draws the table of chapters
+from ``minitfm.CHAPTERS``, ``{exercise-index}`` the exercises from their catalogues, and
+``{shown}`` leads from a question to the cell that answers it.
+"""
+
+import importlib
+import json
+import re
+from collections.abc import Iterator
+from html import escape
+from pathlib import Path
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective, SphinxRole
+
+import minitfm
+from minitfm import CHAPTERS, PARTS, Chapter
+
+NUMERALS = ("I", "II", "III", "IV", "V")
+ASKED = re.compile(r"### (Exercise \d+: ([^★\n]+?) (★+☆*) · (\d+) min)")
+SENTENCE = re.compile(r".+?[.?:](?=\s|$)", re.DOTALL)
+
+
+def by_part() -> Iterator[tuple[str, list[Chapter]]]:
+    """The parts of the course, each with its chapters."""
+    for place, (first, title) in enumerate(PARTS, 1):
+        end = PARTS[place][0] if place < len(PARTS) else len(CHAPTERS) + 1
+        yield (
+            f"Part {NUMERALS[place - 1]}: {title}",
+            [chapter for chapter in CHAPTERS if first <= chapter.number < end],
+        )
+
+
+class FromMarkdown(SphinxDirective):
+    """A directive that writes Markdown and has it read, so that gettext sees its
+    words.
+    """
+
+    def parsed(self, text: str) -> list[nodes.Node]:
+        """What the Markdown means; headings may stand in it."""
+        source, line = self.get_source_info()
+        node = nodes.Element()
+        lines = text.splitlines()
+        content = StringList(lines, items=[(source, line)] * len(lines))
+        self.state.nested_parse(content, self.content_offset, node, match_titles=True)
+        return node.children
+
+    def exists(self, chapter: Chapter) -> bool:
+        """Whether a chapter is a page of this site."""
+        return f"notebooks/{chapter.notebook}" in self.env.found_docs
+
+    def asked(self, chapter: Chapter) -> dict[str, tuple[str, int]]:
+        """The exercises that a chapter's page asks, by name: heading and minutes."""
+        page = f"notebooks/{chapter.notebook}"
+        if page not in self.env.found_docs:
+            return {}
+        file = Path(self.env.doc2path(page))
+        self.env.note_dependency(str(file))
+        cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
+        text = "\n".join("".join(cell["source"]) + "\n" for cell in cells)
+        return {
+            name.strip().replace(" ", "_"): (heading, int(minutes))
+            for heading, name, _, minutes in ASKED.findall(text)
+        }
+
+
+class ChaptersDirective(FromMarkdown):
+    """The table of chapters, one table a part."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write a table for each part."""
+        self.env.note_dependency(minitfm.__file__)
+        text = []
+        for title, chapters in by_part():
+            text.append(
+                f"### {title}\n\n"
+                "```{list-table}\n:header-rows: 1\n:widths: 6 30 40 12 12\n"
+                ":class: chapters\n\n"
+                "* - No.\n  - Question\n  - What it shows\n  - Minutes\n  - Status\n"
+            )
+            text += [self.row(chapter) for chapter in chapters]
+            text.append("```\n\n")
+        return self.parsed("".join(text))
+
+    def row(self, chapter: Chapter) -> str:
+        """A chapter's row."""
+        minutes, status = "–", "planned"
+        if self.exists(chapter):
+            exercises = sum(minutes for _, minutes in self.asked(chapter).values())
+            minutes = f"{chapter.minutes or '?'} + {exercises} exercises"
+            status = f"{{doc}}`read it </notebooks/{chapter.notebook}>`"
+        return (
+            f"* - {chapter.number}\n"
+            f"  - **{chapter.title}.** {chapter.question}\n"
+            f"  - {chapter.shows}\n  - {minutes}\n  - {status}\n"
+        )
+
+
+class WrittenDirective(FromMarkdown):
+    """A sentence that says how many chapters there are."""
+
+    def run(self) -> list[nodes.Node]:
+        """Count them."""
+        self.env.note_dependency(minitfm.__file__)
+        here = [str(c.number) for c in CHAPTERS if self.exists(c)]
+        which = f"{', '.join(here[:-1])} and {here[-1]}"
+        return self.parsed(
+            f"Of the {len(CHAPTERS)} chapters, {len(here)} are written: {which}. The"
+            " others are listed so that you can see where the road leads; they have no"
+            " pages yet."
+        )
+
+
+class ExerciseIndexDirective(FromMarkdown):
+    """Every exercise of the course."""
+
+    def run(self) -> list[nodes.Node]:
+        """Write a table for each chapter that has exercises."""
+        from minitfm.exercises.engine.exercise import Task
+        from minitfm.exercises.engine.show import stars
+
+        text = []
+        for chapter in CHAPTERS:
+            try:
+                module = importlib.import_module(f"minitfm.exercises.{chapter.slug}")
+            except ModuleNotFoundError:
+                continue
+            self.env.note_dependency(str(module.__file__))
+            asked = self.asked(chapter)
+            tasks = [task for task in vars(module).values() if isinstance(task, Task)]
+            tasks.sort(key=lambda task: list(asked).index(task.name)
+                       if task.name in asked else len(asked))  # fmt: skip
+            where = (
+                f"{{doc}}`Open the chapter </notebooks/{chapter.notebook}>`; "
+                if self.exists(chapter)
+                else f"Chapter {chapter.number} is planned; "
+            )
+            text.append(
+                f"## Chapter {chapter.number}: {chapter.title}\n\n"
+                f"{where}`from minitfm.exercises import {chapter.slug} as ex`\n\n"
+                "```{list-table}\n:header-rows: 1\n:widths: 26 14 10 50\n"
+                ":class: exercises\n\n"
+                "* - Exercise\n  - Difficulty\n  - Minutes\n  - How it begins\n"
+            )
+            for task in tasks:
+                name = f"`{task.name}`"
+                if task.name in asked:
+                    anchor = nodes.make_id(asked[task.name][0])
+                    page = f"../notebooks/{chapter.notebook}.html"
+                    title = escape(task.name.replace("_", " "))
+                    name = f'<a href="{page}#{anchor}">{title}</a>'
+                begins = SENTENCE.match(" ".join(task.statement.split()))
+                text.append(
+                    f"* - {name}\n  - {stars(task.difficulty)}\n"
+                    f"  - {task.minutes}\n"
+                    f"  - {begins[0] if begins else task.statement}\n"
+                )
+            text.append("```\n\n")
+        return self.parsed("".join(text))
+
+
+class ShownRole(SphinxRole):
+    """A link to the cell that shows something: ``{shown}`9|text in that cell` ``.
+
+    It leads to the heading above the first cell that holds the text, to the chapter's
+    beginning if none does, and nowhere as long as the chapter is planned.
+    """
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Make the link."""
+        number, _, wanted = self.text.partition("|")
+        chapter = CHAPTERS[int(number) - 1]
+        page = f"notebooks/{chapter.notebook}"
+        if page not in self.env.found_docs:
+            text = f"comes in chapter {chapter.number}, {chapter.title}"
+            return [nodes.emphasis(text, text)], []
+        file = Path(self.env.doc2path(page))
+        self.env.note_dependency(str(file))
+        heading = heading_above(file, wanted)
+        uri = f"{'../' * self.env.docname.count('/')}{page}.html"
+        text = f"chapter {chapter.number}, {chapter.title}"
+        if heading:
+            uri += f"#{nodes.make_id(heading)}"
+            text += f": {heading}"
+        return [nodes.reference(text, text, refuri=uri, internal=True)], []
+
+
+def heading_above(notebook: Path, wanted: str) -> str:
+    """The heading under which a notebook's first cell with this text stands; nothing if
+    there is no such cell.
+    """
+    heading = ""
+    for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
+        source = "".join(cell["source"])
+        before, found, _ = source.partition(wanted or "\0")
+        if cell["cell_type"] == "markdown":
+            code_left_out = re.sub(r"```.*?```", "", before, flags=re.DOTALL)
+            for title in re.findall(r"(?m)^##+ (.+)$", code_left_out):
+                heading = title
+        if found:
+            return heading
+    return ""
+
+
+def setup(app: Sphinx) -> None:
+    """Teach Sphinx the above."""
+    app.add_directive("chapters", ChaptersDirective)
+    app.add_directive("chapters-written", WrittenDirective)
+    app.add_directive("exercise-index", ExerciseIndexDirective)
+    app.add_role("shown", ShownRole())
