@@ -96,7 +96,7 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
-        shows="The same task and budget with attention; why scores are divided by √d_k",
+        shows="The same task and budget with attention; why scores are divided by √dₖ",
     ),
     Chapter(
         5,

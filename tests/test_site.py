@@ -3,6 +3,7 @@
 # ruff: noqa: F811
 import gzip
 import re
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -12,7 +13,9 @@ import pytest
 import yaml
 from bs4 import BeautifulSoup
 
-from minitfm import CHAPTERS
+from minitfm import CHAPTERS, PARTS
+from minitfm.exercises.engine.exercise import Task
+from minitfm.study import plots
 from tests.site import REPOSITORY, ROOT, Site, browser, course_pages, site, visit  # noqa: F401
 
 pytestmark = [pytest.mark.xdist_group("site"), pytest.mark.timeout(420)]
@@ -521,3 +524,132 @@ def test_no_box_is_cut_at_1280(path: str, visit) -> None:
             .map((e) => e.textContent.trim().split("\\n").sort((a, b) => b.length - a.length)[0]); }"""
     )
     assert not cut, "\n".join(cut)
+
+
+# A figure is stored with this many pixels an inch, and its smallest type has this many points.
+STORED_DPI = 2 * plots.DPI
+FIGURES = """() => [...document.querySelectorAll(".bd-article .cell_output img")].filter((e) => /png/.test(e.src))
+  .map((e) => [e.alt.slice(0, 60), e.naturalWidth, e.getBoundingClientRect().width])"""
+DRAWINGS = """() => [...document.querySelectorAll(".bd-article svg text, .bd-article svg tspan")]
+  .filter((e) => e.textContent.trim() && e.checkVisibility())
+  .map((e) => [e.textContent.trim().slice(0, 40), parseFloat(getComputedStyle(e).fontSize) * e.getScreenCTM().a])"""
+PICTURES = """() => [...document.querySelectorAll(".bd-article img")].filter((e) => e.src.endsWith(".svg") && e.checkVisibility())
+  .map((e) => [e.src, e.getBoundingClientRect().width])"""
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_no_text_of_a_figure_is_smaller_than_9_px_on_a_phone(
+    path: str, site: Site, visit
+) -> None:
+    view = visit(f"{path}.html", 360)
+    view.page.evaluate(
+        """async () => { for (const image of document.images) { image.loading = "eager"; await image.decode().catch(() => 0); } }"""
+    )
+    small = []
+    for alt, stored, shown in view.page.evaluate(FIGURES):
+        pixels = plots.SMALLEST / 72 * STORED_DPI * shown / stored
+        if pixels < 9:
+            small.append(f"{pixels:.1f} px: {alt}")
+    for text, pixels in view.page.evaluate(DRAWINGS):
+        if pixels < 8.95:
+            small.append(f"{pixels:.1f} px: {text}")
+    for address, shown in view.page.evaluate(PICTURES):
+        drawing = (site.folder / urlsplit(address).path.lstrip("/")).read_text("utf-8")
+        sizes = [float(size) for size in re.findall(r'font-size[=:]"?\s*([\d.]+)', drawing)]  # fmt: skip
+        width = float(re.search(r'viewBox="[\d.-]+ [\d.-]+ ([\d.]+)', drawing)[1])
+        if sizes and min(sizes) * shown / width < 9:
+            small.append(f"{min(sizes) * shown / width:.1f} px: {address}")
+    assert not small, "\n".join(small)
+    if path.startswith("notebooks/"):
+        sources = [
+            cell.source
+            for cell in nbformat.read(ROOT / f"{path}.ipynb", 4).cells
+            if cell.cell_type == "code"
+        ]
+        sizes = re.findall(r"(?:font)?size=(\d+(?:\.\d+)?)\b", "\n".join(sources))
+        assert not [size for size in sizes if 1 < float(size) < plots.SMALLEST]
+
+
+# ---- Pages that follow a list --------------------------------------------------------------------------------------
+
+
+def test_the_table_of_chapters_follows_the_list(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    rows = soups["book/index.html"].select("table.chapters tbody tr")
+    assert len(rows) == len(CHAPTERS)
+    for chapter, row in zip(CHAPTERS, rows):
+        number, question, shows, minutes, status = (
+            cell.get_text(" ", strip=True) for cell in row.select("td")
+        )
+        assert number == str(chapter.number)
+        assert question == f"{chapter.title}. {chapter.question}"
+        assert shows == chapter.shows
+        page = f"notebooks/{chapter.notebook}"
+        if page in PAGES:
+            assert row.select_one("a")["href"] == f"../{page}.html"
+            assert minutes.startswith(f"{chapter.minutes} + ")
+        else:
+            assert (minutes, status) == ("–", "planned")
+            assert not row.select("a")
+    parts = [h.get_text() for h in soups["book/index.html"].select("h3")]
+    assert all(any(title in part for part in parts) for _, title in PARTS)
+
+
+def test_the_contents_put_each_chapter_into_its_part() -> None:
+    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
+    for place, (first, title) in enumerate(PARTS):
+        end = PARTS[place + 1][0] if place + 1 < len(PARTS) else len(CHAPTERS) + 1
+        numerals = ("I", "II", "III", "IV", "V")
+        wanted = [
+            f"notebooks/{chapter.notebook}"
+            for chapter in CHAPTERS
+            if first <= chapter.number < end and chapter.written
+        ]
+        caption = f"Part {numerals[place]}: {title}"
+        found = [part for part in toc["parts"] if part["caption"] == caption]
+        assert wanted == [entry["file"] for part in found for entry in part["chapters"]]
+
+
+def test_the_index_of_exercises_lists_the_catalogues(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    soup = soups["book/exercises.html"]
+    names = [
+        cell.get_text(strip=True)
+        for cell in soup.select("table.exercises tbody tr td:first-child")
+    ]
+    expected = []
+    for chapter in CHAPTERS:
+        try:
+            module = import_module(f"minitfm.exercises.{chapter.slug}")
+        except ModuleNotFoundError:
+            continue
+        expected += [
+            {task.name, task.title}
+            for task in vars(module).values()
+            if isinstance(task, Task)
+        ]
+    assert len(names) == len(expected)
+    assert all(any(name in task for task in expected) for name in names)
+    asked = [
+        cell.source
+        for page in CHAPTER_PAGES
+        for cell in nbformat.read(ROOT / f"{page}.ipynb", 4).cells
+        if cell.source.startswith("### Exercise ")
+    ]
+    assert len(soup.select("table.exercises a.reference, table.exercises a[href*='#exercise-']")) == len(asked)  # fmt: skip
+
+
+def test_every_question_leads_to_the_cell_that_shows_it(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    questions = soups["book/questions.html"].select("section section > h3")
+    assert len(questions) >= 20
+    for question in questions:
+        answer = question.parent
+        shown = re.search(r"Shown: (.*)", answer.get_text())
+        assert shown, question.get_text()
+        for link in answer.select("a[href*='notebooks/']"):
+            chapter = int(re.search(r"/(\d\d)_", link["href"])[1])
+            assert "#" in link["href"], f"{question.get_text()}: what in chapter {chapter}?"  # fmt: skip

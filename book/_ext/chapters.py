@@ -20,7 +20,7 @@ from minitfm import CHAPTERS, PARTS, Chapter
 
 NUMERALS = ("I", "II", "III", "IV", "V")
 ASKED = re.compile(r"### (Exercise \d+: ([^★\n]+?) (★+☆*) · (\d+) min)")
-SENTENCE = re.compile(r".+?[.?:](?=\s|$)", re.DOTALL)
+BEGINNING = re.compile(r".{50,}?[.?](?=\s|$)", re.DOTALL)  # whole sentences
 
 
 def by_part() -> Iterator[tuple[str, list[Chapter]]]:
@@ -52,7 +52,7 @@ class FromMarkdown(SphinxDirective):
         return f"notebooks/{chapter.notebook}" in self.env.found_docs
 
     def asked(self, chapter: Chapter) -> dict[str, tuple[str, int]]:
-        """The exercises that a chapter's page asks, by name: heading and minutes."""
+        """The exercises that a chapter's page asks, by title: heading and minutes."""
         page = f"notebooks/{chapter.notebook}"
         if page not in self.env.found_docs:
             return {}
@@ -61,8 +61,8 @@ class FromMarkdown(SphinxDirective):
         cells = json.loads(file.read_text(encoding="utf-8"))["cells"]
         text = "\n".join("".join(cell["source"]) + "\n" for cell in cells)
         return {
-            name.strip().replace(" ", "_"): (heading, int(minutes))
-            for heading, name, _, minutes in ASKED.findall(text)
+            title.strip(): (heading, int(minutes))
+            for heading, title, _, minutes in ASKED.findall(text)
         }
 
 
@@ -130,8 +130,8 @@ class ExerciseIndexDirective(FromMarkdown):
             self.env.note_dependency(str(module.__file__))
             asked = self.asked(chapter)
             tasks = [task for task in vars(module).values() if isinstance(task, Task)]
-            tasks.sort(key=lambda task: list(asked).index(task.name)
-                       if task.name in asked else len(asked))  # fmt: skip
+            tasks.sort(key=lambda task: list(asked).index(task.title)
+                       if task.title in asked else len(asked))  # fmt: skip
             where = (
                 f"{{doc}}`Open the chapter </notebooks/{chapter.notebook}>`; "
                 if self.exists(chapter)
@@ -146,12 +146,11 @@ class ExerciseIndexDirective(FromMarkdown):
             )
             for task in tasks:
                 name = f"`{task.name}`"
-                if task.name in asked:
-                    anchor = nodes.make_id(asked[task.name][0])
+                if task.title in asked:
+                    anchor = nodes.make_id(asked[task.title][0])
                     page = f"../notebooks/{chapter.notebook}.html"
-                    title = escape(task.name.replace("_", " "))
-                    name = f'<a href="{page}#{anchor}">{title}</a>'
-                begins = SENTENCE.match(" ".join(task.statement.split()))
+                    name = f'<a href="{page}#{anchor}">{escape(task.title)}</a>'
+                begins = BEGINNING.match(" ".join(task.statement.split()))
                 text.append(
                     f"* - {name}\n  - {stars(task.difficulty)}\n"
                     f"  - {task.minutes}\n"
@@ -164,8 +163,8 @@ class ExerciseIndexDirective(FromMarkdown):
 class ShownRole(SphinxRole):
     """A link to the cell that shows something: ``{shown}`9|text in that cell` ``.
 
-    It leads to the heading above the first cell that holds the text, to the chapter's
-    beginning if none does, and nowhere as long as the chapter is planned.
+    It leads to the heading that holds the text or stands above the first such cell, to
+    the chapter's beginning if there is none, and nowhere while the chapter is planned.
     """
 
     def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
@@ -188,20 +187,24 @@ class ShownRole(SphinxRole):
 
 
 def heading_above(notebook: Path, wanted: str) -> str:
-    """The heading under which a notebook's first cell with this text stands; nothing if
-    there is no such cell.
+    """The first heading that holds this text, or the one above the first cell of code
+    that does, exercises left out; nothing if there is none.
     """
-    heading = ""
+    heading, above = "", {}
     for cell in json.loads(notebook.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
-        before, found, _ = source.partition(wanted or "\0")
         if cell["cell_type"] == "markdown":
-            code_left_out = re.sub(r"```.*?```", "", before, flags=re.DOTALL)
-            for title in re.findall(r"(?m)^##+ (.+)$", code_left_out):
-                heading = title
-        if found:
-            return heading
-    return ""
+            prose = re.sub(r"```.*?```", "", source, flags=re.DOTALL)
+            for heading in re.findall(r"(?m)^##+ (.+)$", prose):
+                above.setdefault(heading, "")
+        elif heading and not heading.startswith("Exercise"):
+            above[heading] += source
+    if not wanted:
+        return ""
+    titles = [title for title in above if wanted in title]
+    return next(
+        iter([*titles, *(title for title, code in above.items() if wanted in code)]), ""
+    )
 
 
 def setup(app: Sphinx) -> None:
