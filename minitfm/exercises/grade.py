@@ -52,7 +52,7 @@ def run_cells(notebook: Path, report: Path) -> None:
         with report.open("a", encoding="utf-8") as file:
             file.write(json.dumps([exercise, passed, message]) + "\n")
 
-    Task.check = reporting  # type: ignore[method-assign]
+    setattr(Task, "check", reporting)  # noqa: B010  every exercise reports from now on
     shell = InteractiveShell.instance()
     for code in cells_to_run(notebook):
         before = report.read_text(encoding="utf-8") if report.exists() else ""
@@ -88,7 +88,7 @@ def grades(notebook: Path, seconds: float = SECONDS) -> Iterator[dict[str, Any]]
         report = Path(empty, "report")
         work = Path(empty, "work")
         work.mkdir()
-        command = [sys.executable, "-m", __name__, notebook.resolve(), report]
+        command = [sys.executable, "-m", __name__, str(notebook.resolve()), str(report)]
         try:
             subprocess.run(
                 command,
@@ -104,7 +104,8 @@ def grades(notebook: Path, seconds: float = SECONDS) -> Iterator[dict[str, Any]]
                 row["message"] = f"not reached within {seconds:g} seconds"
         lines = report.read_text("utf-8").splitlines() if report.exists() else []
     for exercise, passed, message in map(json.loads, lines):
-        if row := found.get(exercise):
+        if exercise in found:
+            row = found[exercise]
             row["tries"] += 1
             if not row["passed"]:
                 row.update(passed=passed, message=message)
