@@ -216,7 +216,11 @@ def heat_map(
         side = min(0.32, (WIDTH - left - right) / len(columns))
         top = 0.5 + (letter * widest if upright else 0.1) + 0.25 * bool(title)
         width = min(WIDTH, max(2.4, left + right + side * len(columns)))
-        _, ax = plt.subplots(figsize=(width, top + side * len(rows)))
+        height = side * len(rows)
+        if letter * len(ylabel) > height:
+            ylabel = ylabel.replace(": ", ":\n")
+        long = letter * max(map(len, ylabel.split("\n")))
+        _, ax = plt.subplots(figsize=(width, max(top + height, long + 0.4)))
     cmap = "white to blue" if low >= 0 else "signed"
     image = ax.imshow(
         values.detach().cpu().numpy(), vmin=low, vmax=high, aspect="equal", cmap=cmap
@@ -340,6 +344,7 @@ def level(ax: "Axes", y: float, label: str = "") -> None:
             va="bottom",
             fontsize=SMALLEST,
             color=color("baseline"),
+            bbox={"facecolor": "white", "alpha": 0.7, "pad": 0.5, "linewidth": 0},
         )
 
 

@@ -182,7 +182,7 @@ def date_alignment(english: str, japanese: str) -> list[range]:
         found = re.fullmatch(r"(\d+)年(\d+)月(\d+)日(?:(.)曜日)?", target)
         if not found:
             raise ValueError(f"{target!r} is no Japanese date such as 2025年3月4日")
-        of_group = {}
+        of_group: dict[int, str] = {}
         for group, name in enumerate(("year", "month", "day", "weekday"), 1):
             of_group |= dict.fromkeys(range(*found.span(group)), name)
         for i in range(len(target)):

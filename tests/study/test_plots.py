@@ -150,6 +150,9 @@ FIGURES = {
     "long labels": lambda: plots.attention_map(
         torch.eye(3), ["Tuesday", "March", "<eos>"], ["Tuesday", "March", "<eos>"]
     ),
+    "long names": lambda: plots.attention_map(
+        torch.eye(4), "abcd", "abcd", query="query: the character that is written"
+    ),
     "signed map": lambda: plots.heat_map(torch.eye(3), "abc", "def", low=-1),
     "histogram": lambda: plots.histogram(
         {"trained": [1.0, 2.0], "untrained": [3.0]}, "gradient norm"

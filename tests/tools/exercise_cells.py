@@ -49,8 +49,9 @@ def wrapped(code: str, width: int = 80) -> str:
             indent = line[: len(line) - len(line.lstrip())]
             last = quotes == 2 or (inside and quotes == 1)
             text = line.strip().removesuffix('"""' if last else "")
+            room = width - 3 * last  # for the quotes, if all stands in one line
             lines += textwrap.wrap(
-                text, width, initial_indent=indent, subsequent_indent=indent
+                text, room, initial_indent=indent, subsequent_indent=indent
             )
             lines += [f'{indent}"""'] * last
         else:
