@@ -1,4 +1,4 @@
-"""The figures on the built pages: readable on a phone, not blown up on a desk, without a slab in the dark."""
+"""The figures on the built pages: in their shape, not blown up on a desk, without a slab in the dark."""
 
 import pytest
 
@@ -7,31 +7,10 @@ from tests.site import browser, course_pages, site, visit  # noqa: F401
 CHAPTERS = [page for page in course_pages() if page.startswith("notebooks/")]
 each_chapter = pytest.mark.parametrize("path", CHAPTERS)
 
-# The smallest type of each figure in pixels of the screen. A picture is stored twice as fine as it is to be shown, and its
-# smallest type is 9 points, 12.5 pixels (tests/test_notebooks.py, tests/study/test_plots.py); a frame says its own width.
-SMALLEST = """() => [
-  ...[...document.querySelectorAll("svg.drawing")].map((svg) => {
-    const scale = svg.getBoundingClientRect().width / svg.viewBox.baseVal.width;
-    const sizes = [...svg.querySelectorAll("text")].map((text) => parseFloat(getComputedStyle(text).fontSize));
-    return [svg.getAttribute("aria-label").slice(0, 40), scale * Math.min(...sizes)];
-  }),
-  ...[...document.querySelectorAll(".cell_output img, minitfm-frames img:not([hidden])")].map((image) => {
-    const box = image.getBoundingClientRect();
-    return [image.alt.slice(0, 40), 12.5 * box.width / (image.naturalWidth / 2)];
-  })]"""
-
 SHAPES = """() => [...document.querySelectorAll(".cell_output img")].filter((image) => !image.hidden).map((image) => {
     const box = image.getBoundingClientRect();
     return [image.alt.slice(0, 40), box.width, box.height, image.naturalWidth, image.naturalHeight];
   })"""
-
-
-@each_chapter
-def test_type_is_9_pixels_high_on_a_phone(visit, path):  # noqa: F811
-    sizes = visit(f"{path}.html", width=360).page.evaluate(SMALLEST)
-    small = {alt: round(size, 1) for alt, size in sizes if size < 9}
-    assert sizes, "a chapter without a figure?"
-    assert not small
 
 
 @each_chapter

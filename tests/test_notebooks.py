@@ -20,7 +20,7 @@ from nbformat import NotebookNode
 from minitfm import CHAPTERS, __version__
 from minitfm.exercises.engine.exercise import Task
 from tests import facts
-from tests.tools.exercise_cells import code_cell, solved, text_cell
+from tests.tools.exercise_cells import code_cell, solved, text_cell, wrapped
 from tests.tools.run_notebooks import KERNEL, normalize
 
 ROOT = Path(__file__).parents[1]
@@ -92,10 +92,6 @@ each_chapter = pytest.mark.parametrize(
     "path",
     [path for path in NOTEBOOKS if not path.stem.startswith("00")],
     ids=lambda path: path.stem,
-)
-OLD = ("01_rnn", "02_lstm", "03_seq2seq")  # soon to follow
-each_new_notebook = pytest.mark.parametrize(
-    "path", [p for p in NOTEBOOKS if p.stem not in OLD], ids=lambda path: path.stem
 )
 
 
@@ -260,7 +256,7 @@ def test_pictures_have_words_for_those_who_cannot_see_them(path):
                 assert len(alt) > 40, f"describe the picture of cell {cell.id}"
 
 
-@each_new_notebook
+@each_notebook
 def test_pictures_fit_a_phone(path):
     """They are 4.2 inches wide at most, 420 pixels, and their type is 9 points at least, 9.8 pixels on a phone."""
     for cell in code_cells(read(path)):
@@ -284,7 +280,7 @@ def columns(line: str) -> int:
     return sum(2 if unicodedata.east_asian_width(c) in "WF" else 1 for c in line)
 
 
-@each_new_notebook
+@each_notebook
 def test_no_line_is_wider_than_the_page(path):
     long = []
     for cell in code_cells(read(path)):
@@ -297,13 +293,14 @@ def test_no_line_is_wider_than_the_page(path):
     assert not long
 
 
-@each_new_notebook
+@each_notebook
 def test_numbers_are_shown_and_not_only_tested(path):
     """A line that says "between 11 and 13: True" keeps its number to itself."""
     kept = [
         (cell.id, line)
         for cell in code_cells(read(path))
         for output in cell.outputs
+        if "text/markdown" not in output.get("data", {})  # not a source of the package
         for line in text_of(output).splitlines()
         if re.search(r"\b(True|False)\s*$", line)
     ]
@@ -451,6 +448,14 @@ def test_exercises_stand_in_the_notebook_as_in_the_catalogue_and_blank(path):
         code = notebook.cells[notebook.cells.index(cell) + 1]
         assert squeezed(code.source) == squeezed(code_cell(task, task.stub))
         assert "not attempted yet" in text_of(code.outputs[0])
+
+
+def test_a_stub_is_no_wider_than_a_cell_and_the_same_code():
+    stub = 'def f(x):\n    """' + "x (batch, token), " * 6 + '"""\n    raise ValueError'
+    narrow = wrapped(stub)
+    assert max(map(len, narrow.splitlines())) <= 80 < len(stub.splitlines()[1])
+    assert squeezed(narrow) == squeezed(stub)
+    assert wrapped(narrow) == narrow
 
 
 @each_chapter

@@ -238,13 +238,13 @@ def _tint(color: str) -> str:
     return f'fill="{_stroke(color)}" fill-opacity="{strength}" {stroke}'
 
 
-def architecture(api: str = "") -> Drawing:
+def architecture(api: str = "../book/api.html") -> Drawing:
     """The Transformer as a whole (after Figure 1 of the paper), with the names that the
     package uses.
 
     Args:
         api: address of the page that describes the package; each part is linked to its
-            class there.
+            class there. None is, if it is empty.
     """
     drawing = Drawing(
         420,
