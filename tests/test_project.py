@@ -231,7 +231,7 @@ def test_the_import_contract_follows_the_chapters() -> None:
         for one in contracts
         if one["name"].startswith("The rooms around the lessons")
     )
-    assert sorted(rooms["layers"][-1].split(" | ")) == sorted(lessons)
+    assert sorted(rooms["layers"][-1].split(" : ")) == sorted(lessons)
     assert {path.stem for path in (ROOT / "minitfm").glob("[a-z]*.py")} == set(LESSONS)
 
 
