@@ -211,7 +211,7 @@ LIGHT = [
     "study.puzzles",
     "study.tasks",
 ]
-LIGHT += ["study.vocabulary", "fast"]
+LIGHT += ["study.vocabulary", "fast", "fast.loss", "fast.writer"]
 
 
 def test_the_import_contract_follows_the_chapters() -> None:

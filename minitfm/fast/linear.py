@@ -1,7 +1,6 @@
 """The same linear layers, faster for writing on a CPU (chapter 12)."""
 
 import copy
-from typing import TypeVar
 
 import torch
 import torch.nn.functional as F
@@ -9,8 +8,6 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from minitfm.fast.attention import side_by_side
-
-Model = TypeVar("Model", bound=nn.Module)
 
 
 class PackedLinear(nn.Module):
@@ -54,7 +51,7 @@ def can_pack(layer: nn.Linear) -> bool:
     return available and (weight.device.type, weight.dtype) == ("cpu", torch.float32)
 
 
-def pack_linears(model: Model) -> Model:
+def pack_linears(model: nn.Module) -> nn.Module:
     """A copy of a model for writing, every linear layer packed that ``can_pack``."""
     model = copy.deepcopy(model)
     for parent in list(model.modules()):

@@ -241,7 +241,8 @@ class TransformerWriter(ModelWriter):
             join_linears(a.key, a.value)
             for a in (layer.cross_attention for layer in layers)
         ]
-        self.layers: list[DecoderLayer] = [*self.model.decoder.layers]
+        decoder: Any = self.model.decoder
+        self.layers: list[DecoderLayer] = [*decoder.layers]
 
     def start(self, source: Int[Tensor, "sentence source"], beam: int = 1) -> Cache:
         """Read each sentence once; ``beam`` empty hypotheses of it begin."""
