@@ -7,10 +7,20 @@ from tests.site import browser, course_pages, site, visit  # noqa: F401
 CHAPTERS = [page for page in course_pages() if page.startswith("notebooks/")]
 each_chapter = pytest.mark.parametrize("path", CHAPTERS)
 
-SHAPES = """() => [...document.querySelectorAll(".cell_output img")].filter((image) => !image.hidden).map((image) => {
+SHAPES = """async () => { const images = [...document.querySelectorAll(".cell_output img:not([hidden])")];
+  for (const image of images) { image.loading = "eager"; await image.decode().catch(() => 0); }
+  return images.map((image) => {
     const box = image.getBoundingClientRect();
     return [image.alt.slice(0, 40), box.width, box.height, image.naturalWidth, image.naturalHeight];
-  })"""
+  }); }"""
+
+
+@each_chapter
+def test_a_picture_that_is_not_yet_loaded_has_its_place(visit, path):  # noqa: F811
+    page = visit(f"{path}.html", width=360).page
+    sizes = page.evaluate("""() => [...document.querySelectorAll(".cell_output img:not([hidden])")]
+        .map((image) => [image.alt.slice(0, 40), image.getBoundingClientRect().height])""")
+    assert not [alt for alt, height in sizes if height < 40]
 
 
 @each_chapter

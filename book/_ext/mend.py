@@ -73,7 +73,14 @@ def describe(page: str, title: str, project: str) -> str:
 
 
 def load_images_late(body: str) -> str:
-    """Let the browser fetch a picture when it comes near."""
+    """Let the browser fetch a picture when it comes near, and keep its place till then:
+    that takes its size in attributes, where docutils writes a style.
+    """
+    body = re.sub(
+        r'(<img [^>]*)style="width: (\d+)px; height: (\d+)px;"',
+        r'\1width="\2" height="\3"',
+        body,
+    )
     return re.sub(r"<img (?![^>]*\bloading=)", '<img loading="lazy" ', body)
 
 
