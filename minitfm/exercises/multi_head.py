@@ -1,7 +1,13 @@
-"""Exercises of chapter 6: splitting and merging heads, and multi-head attention."""
+"""Exercises of chapter 6: what heads cost, heads taken out and put together, who meets
+whom after a wrong view, one key for all heads; splitting, merging and the whole layer.
+"""
+
+import torch
+from torch import Tensor, nn
 
 from minitfm import multihead
-from minitfm.attention import scaled_dot_product_attention
+from minitfm.attention import SelfAttention, scaled_dot_product_attention
+from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.chapter import Chapter, load, save
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise
@@ -9,8 +15,307 @@ from minitfm.exercises.engine.plug import plugged
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("multi_head", asks="split_heads merge_heads multi_head")
+chapter = Chapter(
+    "multi_head",
+    asks="head_parameters keep_heads heads_together who_meets multi_query",
+)
 progress = chapter.progress
+
+
+head_parameters = Answer(
+    chapter,
+    "head_parameters",
+    difficulty=1,
+    minutes=4,
+    solution="""d_model, heads, d_k, d_v = 512, 12, 64, 32
+query = key = d_model * heads * d_k
+value = output = d_model * heads * d_v
+answer = query + key + value + output""",
+    package=lambda: sum(
+        parameter.numel()
+        for parameter in multihead.MultiHeadAttention(512, 12, 64, 32).parameters()
+    ),
+    wrong={
+        "four square matrices": 4 * 512 * 512,
+        "d_k for the values": 4 * 512 * 12 * 64,
+        "d_v for queries and keys": 4 * 512 * 12 * 32,
+        "one head": 2 * 512 * 64 + 2 * 512 * 32,
+        "output projection missing": 512 * 12 * (2 * 64 + 32),
+        "square output projection": 512 * 12 * (2 * 64 + 32) + 512 * 512,
+        "output reads keys": 512 * 12 * (3 * 64 + 32),
+        "biases": 512 * 12 * (2 * 64 + 2 * 32) + 12 * (2 * 64 + 32) + 512,
+        "every head its own output": 512 * 12 * (2 * 64 + 32) + 12 * 512 * 512,
+    },
+)
+
+
+def _kept(draw: Draw, d_model: int, heads: int, d_head: int, kept: int) -> tuple:
+    order = torch.randperm(heads, generator=draw.generator)[: min(kept, heads)]
+    whole = [draw.normal(heads * d_head, d_model) for _ in range(3)]
+    return (*whole, draw.normal(d_model, heads * d_head), heads, order.tolist())
+
+
+def _without_some(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    output: Tensor,
+    heads: int,
+    keep: list[int],
+) -> tuple[Tensor, ...]:
+    """Each head alone, out of the package's layer, and these side by side."""
+    d_head = len(query) // heads
+    rows = torch.cat([torch.arange(d_head) + head * d_head for head in keep])
+    return query[rows], key[rows], value[rows], output.index_select(1, rows)
+
+
+keep_heads = Exercise(
+    chapter,
+    "keep_heads",
+    difficulty=2,
+    minutes=12,
+    stub='''def keep_heads(query, key, value, output, heads, keep):
+    """query, key, value (heads * d_head, d_model), output (d_model, heads * d_head),
+    keep: a list of heads -> the same four of the smaller layer"""
+    raise NotImplementedError
+''',
+    solution="""def keep_heads(query, key, value, output, heads, keep):
+    def kept(weight):
+        return weight.unflatten(0, (heads, -1))[keep].flatten(0, 1)
+
+    return kept(query), kept(key), kept(value), kept(output.T).T""",
+    package=_without_some,
+    inputs=_kept,
+    sizes="d_model heads d_head kept",
+    results=[
+        ("query", "kept_numbers d_model"),
+        ("key", "kept_numbers d_model"),
+        ("value", "kept_numbers d_model"),
+        ("output", "d_model kept_numbers"),
+    ],
+    mistakes="""
+output cut by rows: kept(output.T).T => kept(output)
+output left whole: kept(output.T).T => output
+every other row: weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => weight.unflatten(0, (-1, heads))[:, keep].flatten(0, 1)
+width for number: (heads, -1) => (-1, heads)
+order lost: [keep] => [sorted(keep)]
+the others kept: [keep] => [[head for head in range(heads) if head not in keep]]
+the first ones kept: [keep] => [:len(keep)]
+counted from 1: [keep] => [[head - 1 for head in keep]]
+zeros in their place: return weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => parts = torch.zeros_like(weight).unflatten(0, (heads, -1))⏎        parts[keep] = weight.unflatten(0, (heads, -1))[keep]⏎        return parts.flatten(0, 1)
+not flattened: [keep].flatten(0, 1) => [keep]
+output not turned back: kept(output.T).T => kept(output.T)
+""",
+)
+
+
+def _stack(
+    draw: Draw, heads: int, d_k: int, d_model: int
+) -> tuple[list[SelfAttention]]:
+    made = [SelfAttention(d_model, d_k) for _ in range(heads)]
+    for part in made:
+        for weight in part.parameters():
+            weight.data = draw.normal(*weight.shape)
+    return (made,)
+
+
+def _by_hand(stack: list[SelfAttention]) -> tuple[Tensor, ...]:
+    query, key, value = (
+        torch.stack([getattr(part, name).weight for part in stack]).flatten(0, 1)
+        for name in ("query", "key", "value")
+    )
+    ones = torch.eye(stack[0].value.out_features, dtype=query.dtype)
+    return query, key, value, ones.repeat(1, len(stack))
+
+
+heads_together = Exercise(
+    chapter,
+    "heads_together",
+    difficulty=3,
+    minutes=15,
+    stub='''def heads_together(stack):
+    """stack: a list of SelfAttention -> the weights query (heads * d_k, d_model), key (heads * d_k, d_model),
+    value (heads * d_model, d_model) and output (d_model, heads * d_model) of one layer"""
+    raise NotImplementedError
+''',
+    solution="""def heads_together(stack):
+    query = torch.cat([head.query.weight for head in stack])
+    key = torch.cat([head.key.weight for head in stack])
+    value = torch.cat([head.value.weight for head in stack])
+    output = torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1)
+    return query, key, value, output""",
+    package=_by_hand,
+    inputs=_stack,
+    sizes="heads d_k d_model",
+    gradients=False,
+    without=["with inputs that are views"],
+    results=[
+        ("query", "head_numbers d_model"),
+        ("key", "head_numbers d_model"),
+        ("value", "value_numbers d_model"),
+        ("output", "d_model value_numbers"),
+    ],
+    mistakes="""
+mean for sum:     return query, key, value, output =>     return query, key, value, output / len(stack)
+one block of the output:     return query, key, value, output =>     return query, key, value, output[:, :value.shape[1]]
+output by rows: for head in stack], dim=1) => for head in stack], dim=0)
+one large identity: torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1) => torch.eye(len(value), dtype=value.dtype)
+ones for the identity: torch.eye(value.shape[1], dtype=value.dtype) => torch.ones(value.shape[1], value.shape[1], dtype=value.dtype)
+numbers interleaved: torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1) => torch.eye(value.shape[1], dtype=value.dtype).repeat_interleave(len(stack), dim=1)
+weights laid side by side: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
++ torch.cat([head.key.weight for head in stack]) => torch.cat([head.key.weight for head in stack], dim=1)
++ torch.cat([head.value.weight for head in stack]) => torch.cat([head.value.weight for head in stack], dim=1)
+matrices transposed: head.query.weight => head.query.weight.T
++ head.key.weight => head.key.weight.T
++ head.value.weight => head.value.weight.T
+weights added up: torch.cat([head.query.weight for head in stack]) => sum(head.query.weight for head in stack)
++ torch.cat([head.key.weight for head in stack]) => sum(head.key.weight for head in stack)
++ torch.cat([head.value.weight for head in stack]) => sum(head.value.weight for head in stack)
+query and key exchanged: return query, key, => return key, query,
+""",
+)
+
+
+def _sizes_of_views(draw: Draw) -> list[Case]:
+    pairs = ((4, 2), (12, 2), (6, 4), (5, 3), (7, 2), (3, 6), (5, 5), (1, 3), (6, 1))
+    return [
+        Case(pair, note=f"with {pair[0]} tokens and {pair[1]} heads") for pair in pairs
+    ]
+
+
+def _reached(tokens: int, heads: int) -> Tensor:
+    """Found by moving one token after the other, through a layer with the wrong view."""
+    found = torch.zeros(tokens, tokens, dtype=torch.bool)
+    x = torch.linspace(-1, 1, tokens * heads, dtype=torch.float64).view(
+        1, tokens, heads
+    )
+    for j in range(tokens):
+        moved = x.clone()
+        moved[:, j] += 3
+        before, after = (
+            scaled_dot_product_attention(y, y, y)
+            for y in (z.reshape(1, heads, tokens, 1) for z in (x, moved))
+        )
+        found[:, j] = ((after - before).abs() > 1e-12).view(tokens, heads).any(-1)
+    return found
+
+
+who_meets = Exercise(
+    chapter,
+    "who_meets",
+    difficulty=3,
+    minutes=15,
+    stub='''def who_meets(tokens, heads):
+    """tokens: a number, heads: a number -> (tokens, tokens), True where output i can depend on token j"""
+    raise NotImplementedError
+''',
+    solution="""def who_meets(tokens, heads):
+    rows = torch.arange(heads * tokens)
+    token, head = rows // heads, rows // tokens
+    inside = torch.zeros(tokens, heads, dtype=torch.bool)
+    inside[token, head] = True
+    return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1)""",
+    package=_reached,
+    special=_sizes_of_views,
+    gradients=False,
+    axes="output token",
+    mistakes="""
+everybody: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return torch.ones(tokens, tokens, dtype=torch.bool)
+a token in one head alone: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => first = torch.arange(tokens) * heads // tokens⏎    return first.unsqueeze(1) == first
+neighbors of one token: token, head = rows // heads, rows // tokens => token, head = rows // heads, rows % heads
+numbers dealt out: token, head = rows // heads, rows // tokens => token, head = rows % tokens, rows // tokens
+groups of as many tokens as heads: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // heads⏎    return group.unsqueeze(1) == group
+causal on top: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1).tril()
+those who do not meet: return ( => return ~(
+""",
+)
+
+
+class _MultiQuery(nn.Module):
+    """The same, head by head, out of the package's attention."""
+
+    def __init__(self, d_model: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        k, v = self.key(key), self.value(value)
+        found = [
+            scaled_dot_product_attention(q, k, v, mask)
+            for q in self.query(query).chunk(self.heads, dim=-1)
+        ]
+        return self.output(torch.cat(found, dim=-1))
+
+
+multi_query = Exercise(
+    chapter,
+    "multi_query",
+    difficulty=4,
+    minutes=20,
+    stub='''class MultiQueryAttention(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        """(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)"""
+        raise NotImplementedError
+''',
+    solution="""class MultiQueryAttention(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        q = split_heads(self.query(query), self.heads)
+        k = self.key(key).unsqueeze(1)
+        v = self.value(value).unsqueeze(1)
+        if mask is not None:
+            mask = mask.unsqueeze(1)
+        result = scaled_dot_product_attention(q, k, v, mask)
+        return self.output(merge_heads(result))""",
+    package=_MultiQuery,
+    names={
+        "split_heads": multihead.split_heads,
+        "merge_heads": multihead.merge_heads,
+        "scaled_dot_product_attention": scaled_dot_product_attention,
+    },
+    shapes="query (batch, query, heads * d_head), key (batch, key, heads * d_head), "
+    "value (batch, key, heads * d_head), mask (batch, query, key) or None",
+    init=lambda heads, d_head, **_: (heads * d_head, heads),
+    special=lambda draw: _masks(draw),
+    axes="batch query d_model",
+    mistakes="""
+output projection missing: self.output(merge_heads(result)) => merge_heads(result)
+keys without the heads' axis: self.key(key).unsqueeze(1) => self.key(key)
++ self.value(value).unsqueeze(1) => self.value(value)
+keys split: self.key(key).unsqueeze(1) => split_heads(self.key(key), self.heads)
++ self.value(value).unsqueeze(1) => split_heads(self.value(value), self.heads)
+view without the transpose: split_heads(self.query(query), self.heads) => self.query(query).reshape(len(query), self.heads, query.shape[1], -1)
+not merged by heads: merge_heads(result) => result.reshape(query.shape)
+heads averaged: merge_heads(result) => merge_heads(result.mean(1, keepdim=True).expand_as(result))
+mask not over the heads: mask = mask.unsqueeze(1) => mask = mask
+mask ignored: (q, k, v, mask) => (q, k, v)
+scaled by d_model: scaled_dot_product_attention(q, k, v, mask) => scaled_dot_product_attention(q / math.sqrt(self.heads), k, v, mask)
+values from the keys: self.value(value) => self.value(key)
+keys from the query: self.key(key) => self.key(query)
+values from the wrong projection: self.value(value) => self.key(value)
+""",
+)
 
 
 split_heads = Exercise(
