@@ -112,7 +112,9 @@ CHAPTERS = (
         "Multi-head attention",
         "Why is one weighting not enough?",
         ("multihead",),
-        shows="A task that needs two relations at once, with one head and with more",
+        40,
+        shows="A task that needs two relations at once: why no width saves a single "
+        "head, and what does; what heads cost",
     ),
     Chapter(
         7,
