@@ -75,8 +75,10 @@ keep_heads = Exercise(
     difficulty=2,
     minutes=12,
     stub='''def keep_heads(query, key, value, output, heads, keep):
-    """query, key, value (heads * d_head, d_model), output (d_model, heads * d_head),
-    keep: a list of heads -> the same four of the smaller layer"""
+    """query, key, value (heads * d_head, d_model),
+    output (d_model, heads * d_head), keep: a list of heads
+    -> the same four of the smaller layer
+    """
     raise NotImplementedError
 ''',
     solution="""def keep_heads(query, key, value, output, heads, keep):
@@ -134,8 +136,11 @@ heads_together = Exercise(
     difficulty=3,
     minutes=15,
     stub='''def heads_together(stack):
-    """stack: a list of SelfAttention -> the weights query (heads * d_k, d_model), key (heads * d_k, d_model),
-    value (heads * d_model, d_model) and output (d_model, heads * d_model) of one layer"""
+    """stack: a list of SelfAttention
+    -> the weights query (heads * d_k, d_model),
+    key (heads * d_k, d_model), value (heads * d_model, d_model)
+    and output (d_model, heads * d_model) of one layer
+    """
     raise NotImplementedError
 ''',
     solution="""def heads_together(stack):
@@ -206,7 +211,7 @@ who_meets = Exercise(
     difficulty=3,
     minutes=15,
     stub='''def who_meets(tokens, heads):
-    """tokens: a number, heads: a number -> (tokens, tokens), True where output i can depend on token j"""
+    """-> (tokens, tokens), True where output i can depend on token j"""
     raise NotImplementedError
 ''',
     solution="""def who_meets(tokens, heads):
@@ -222,8 +227,6 @@ who_meets = Exercise(
     mistakes="""
 everybody: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return torch.ones(tokens, tokens, dtype=torch.bool)
 a token in one head alone: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => first = torch.arange(tokens) * heads // tokens⏎    return first.unsqueeze(1) == first
-neighbors of one token: token, head = rows // heads, rows // tokens => token, head = rows // heads, rows % heads
-numbers dealt out: token, head = rows // heads, rows // tokens => token, head = rows % tokens, rows // tokens
 groups of as many tokens as heads: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // heads⏎    return group.unsqueeze(1) == group
 causal on top: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1).tril()
 those who do not meet: return ( => return ~(
@@ -268,7 +271,9 @@ multi_query = Exercise(
         self.output = nn.Linear(d_model, d_model, bias=False)
 
     def forward(self, query, key, value, mask=None):
-        """(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)"""
+        """(batch, query, d_model), 2 × (batch, key, d_model), mask
+        -> (batch, query, d_model)
+        """
         raise NotImplementedError
 ''',
     solution="""class MultiQueryAttention(nn.Module):

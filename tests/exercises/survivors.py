@@ -5,6 +5,9 @@ NEGATIVE = "the same axis, counted from the end"
 LIKE = "inputs and weights have one type and device, and only those are taken from it"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "who_meets": {
+        "inside.unsqueeze(0) -> inside": "an axis of size 1 in front is what broadcasting adds",
+    },
     "rnn": {
         "x -> w": LIKE,
         "x -> b": LIKE,
