@@ -10,7 +10,7 @@ with one layer of attention and a linear readout. The runs that the chapter show
     python -m minitfm.results.heads --heads 1 --places --steps 8000
     python -m minitfm.results.heads --heads 2 --width 8 --steps 1000
     python -m minitfm.results.heads --heads 2 --width 8 32 --summed --steps 2000
-    python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2
+    python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2 --seeds 0
 
 One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
 checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.

@@ -5,6 +5,14 @@ NEGATIVE = "the same axis, counted from the end"
 LIKE = "inputs and weights have one type and device, and only those are taken from it"
 
 EQUIVALENT: dict[str, dict[str, str]] = {
+    "heads_together": {
+        "value -> query": "all three have d_model columns, and one type",
+        "value -> key": "all three have d_model columns, and one type",
+        "1 -> -1": "of two axes",
+        "value -> query (#2)": "all three have d_model columns, and one type",
+        "value -> key (#2)": "all three have d_model columns, and one type",
+        "1 -> -1 (#2)": "of two axes",
+    },
     "who_meets": {
         "inside.unsqueeze(0) -> inside": "an axis of size 1 in front is what broadcasting adds",
     },
