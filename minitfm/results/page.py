@@ -206,7 +206,7 @@ def figure(rows: list[Row], file: Path) -> None:
     """Scores on the validation half by minutes: a panel for each corpus and number of
     cores, since these compare.
 
-    A model has the same colour everywhere, whatever its seed.
+    A model has the same color everywhere, whatever its seed.
     """
     import matplotlib as mpl
     import matplotlib.pyplot as plt
@@ -225,10 +225,14 @@ def figure(rows: list[Row], file: Path) -> None:
     ordered = sorted(
         panels, key=lambda panel: (list(NAMES).index(panel[0]), -int(panel[1]))
     )
-    colors = dict(zip(MODELS, (*plots.COLORS, "#7F7F7F"), strict=True))
-    height = 3.2 * len(panels)
-    _, axes = plt.subplots(len(panels), 1, figsize=(6.4, height), squeeze=False)
-    for panel, ax in zip(ordered, axes.flat):
+    colors = {
+        "small": plots.color("transformer"),
+        "attentive": plots.color("additive"),
+        "rnn": plots.color("RNN"),
+    }
+    others = iter((*plots.COLORS[:3], "#E69F00", "#7F7F7F"))
+    colors |= {model: next(others) for model in MODELS if model not in colors}
+    for panel, ax in zip(ordered, plots.panels(len(panels), height=3.2)):
         corpus, threads = panel
         named: set[str] = set()
         for model, seed in sorted(
@@ -239,15 +243,13 @@ def figure(rows: list[Row], file: Path) -> None:
                 for row in panels[panel][model, seed]
             ]
             name = "" if model in named else MODELS[model].strip("`")
-            ax.plot(
-                *zip(*points), label=name, color=colors[model], marker="o", markersize=4
-            )
+            ax.plot(*zip(*points), label=name, color=colors[model], marker="o")
             named.add(model)
         cores = "one core" if threads == "1" else f"{threads} cores"
         ax.set_xlabel(f"minutes of training, {cores}")
         ax.set_ylabel(metrics[corpus])
         ax.set_title(NAMES[corpus])
-        ax.legend()
+        ax.legend(fontsize=plots.SMALLEST)
     plt.savefig(file, metadata={"Date": None})
 
 
