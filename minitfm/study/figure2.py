@@ -162,7 +162,7 @@ def letters(
     panels: Sequence[tuple[str, Sequence[Sequence[Sequence[str]]]]],
     alt: str,
 ) -> Drawing:
-    """Tables of labelled numbers, one panel below the other: every label is a token's
+    """Tables of labeled numbers, one panel below the other: every label is a token's
     letter and the place in its vector, and every token has its own tint.
 
     Args:

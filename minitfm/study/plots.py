@@ -150,7 +150,7 @@ def panels(
     Args:
         number: of panels.
         height: of each panel, or one for each, in inches.
-        share_x: one x axis for all, labelled at the lowest panel.
+        share_x: one x axis for all, labeled at the lowest panel.
         share_y: the same range of y in all.
     """
     import matplotlib.pyplot as plt

@@ -3,6 +3,8 @@
 `make notebooks` runs all of them, `make notebooks ONLY=09_transformer` one.
 """
 
+import base64
+import io
 import sys
 import tempfile
 import time
@@ -11,6 +13,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
+from PIL import Image
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 WIDGET = "application/vnd.jupyter.widget-view+json"
@@ -64,6 +67,26 @@ def normalize(notebook: NotebookNode, name: str) -> None:
             )
 
 
+def with_palette(png: str) -> str:
+    """The same picture with 256 colors, a third as large: no color moves by more than the eye forgives."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    if image.mode == "P":
+        return png
+    image = image.convert("RGB")
+    image = image.quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
+    small = io.BytesIO()
+    image.save(small, format="png", optimize=True)
+    return base64.b64encode(small.getvalue()).decode()
+
+
+def shrink_pictures(notebook: NotebookNode) -> None:
+    """Store every picture with a palette."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                output.data["image/png"] = with_palette(output.data["image/png"])
+
+
 def run(path: Path) -> float:
     """Execute one notebook in an empty folder, write it back, return the seconds it took."""
     notebook = nbformat.read(path, as_version=4)
@@ -75,6 +98,7 @@ def run(path: Path) -> float:
         client.execute(cwd=empty)
     seconds = time.perf_counter() - start
     normalize(notebook, path.stem)
+    shrink_pictures(notebook)
     nbformat.validate(notebook)
     nbformat.write(notebook, path)
     return seconds
