@@ -103,8 +103,9 @@ CHAPTERS = (
         "05_self_attention",
         "Self-attention",
         "Why only between two sequences?",
-        shows="Masks, and proof that no future token leaks; what it costs against "
-        "recurrence",
+        shows="A head that you set by hand, then learned; masks, and proof that "
+        "nothing leaks; long distances and cost against an LSTM, measured",
+        minutes=45,
     ),
     Chapter(
         6,

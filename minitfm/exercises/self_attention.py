@@ -1,8 +1,10 @@
-"""Exercises of chapter 5: the padding mask, the causal mask, self-attention."""
+"""Exercises of chapter 5: heads set by hand, masks, self-attention."""
 
+import math
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from minitfm import attention, masks
 from minitfm.exercises.engine.chapter import Chapter, load, save
@@ -12,7 +14,10 @@ from minitfm.exercises.engine.plug import plugged
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("self_attention", asks="padding_mask causal_mask self_attention")
+chapter = Chapter(
+    "self_attention",
+    asks="ask_for ask_the_first how_loud rows_that_change packed_mask nearest_before",
+)
 progress = chapter.progress
 
 
@@ -199,5 +204,336 @@ query and key exchanged: self.query(x), self.key(x) => self.key(x), self.query(x
 values not projected: self.value(x) => x
 residual added: return scaled_dot_product_attention( => return x + scaled_dot_product_attention(
 scaled by d_model: (self.query(x), self => (self.query(x) * (self.query.out_features / x.shape[-1]) ** 0.5, self
+""",
+)
+
+
+def _queries_found_by_trying(places: int, shift: int) -> Tensor:
+    """Try every key for every token: the query is the key that stands ``shift`` away."""
+    label = torch.eye(places)
+    queries = [
+        label[i + shift] if i + shift in range(places) else torch.zeros(places)
+        for i in range(places)
+    ]
+    return torch.stack(queries, dim=1)
+
+
+def _shifts(draw: Draw) -> list[Case]:
+    pairs = [(5, 1), (5, -1), (6, 2), (6, -3), (4, 0), (3, 3), (3, -4), (1, 0), (1, 1)]
+    return [
+        Case((places, shift), note=f"with {places} places and shift {shift}")
+        for places, shift in pairs
+    ]
+
+
+ask_for = Exercise(
+    chapter,
+    "ask_for",
+    difficulty=2,
+    minutes=8,
+    stub='''def ask_for(places, shift):
+    """two whole numbers -> W_Q (places, places)"""
+    raise NotImplementedError
+''',
+    solution="""def ask_for(places, shift):
+    W_Q = torch.zeros(places, places)
+    for i in range(places):
+        if 0 <= i + shift < places:
+            W_Q[i + shift, i] = 1.0
+    return W_Q""",
+    package=_queries_found_by_trying,
+    special=_shifts,
+    axes="row column",
+    gradients=False,
+    mistakes="""
+other direction: W_Q[i + shift, i] => W_Q[i, i + shift]
+wraps around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[(i + shift) % places, i]
+wraps around in front: 0 <= i + shift < places => i + shift < places
+off by one: W_Q[i + shift, i] => W_Q[(i + shift + 1) % places, i]
+the token itself as well: return W_Q => return W_Q + torch.eye(places) * (shift != 0)
+""",
+)
+
+
+def _first_by_products(d: int, places: int) -> Tensor:
+    """The first key times, for every place, the label that stands there."""
+    first = torch.eye(places)[:1].T
+    return torch.cat([torch.zeros(places, d), first @ torch.ones(1, places)], dim=1)
+
+
+ask_the_first = Exercise(
+    chapter,
+    "ask_the_first",
+    difficulty=2,
+    minutes=6,
+    stub='''def ask_the_first(d, places):
+    """two whole numbers -> W_Q (places, d + places)"""
+    raise NotImplementedError
+''',
+    solution="""def ask_the_first(d, places):
+    W_Q = torch.zeros(places, d + places)
+    W_Q[0, d:] = 1.0
+    return W_Q""",
+    package=_first_by_products,
+    special=lambda draw: [
+        Case((d, places), note=f"with d = {d} and {places} places")
+        for d, places in ((3, 5), (2, 2), (6, 4), (1, 3), (3, 1), (1, 1))
+    ],
+    axes="row column",
+    gradients=False,
+    mistakes="""
+only the first token asks: W_Q[0, d:] => W_Q[0, d]
+the meaning asks, too: W_Q[0, d:] => W_Q[0]
+label taken from the front: W_Q[0, d:] => W_Q[0, :places]
+every token asks for itself: W_Q[0, d:] = 1.0 => W_Q[:, d:] = torch.eye(places)
+the first asks for everybody: W_Q[0, d:] => W_Q[:, d]
+asks for the last: W_Q[0, d:] => W_Q[-1, d:]
+""",
+)
+
+
+def _loudness_by_bisection(n: int, d_k: int, share: float) -> float:
+    """Raise and lower the query until the package's attention gives the share."""
+    key = torch.eye(n, max(n, d_k), dtype=torch.float64)[:, :n]
+    low, high = -1e4, 1e4
+    for _ in range(200):
+        middle = (low + high) / 2
+        # the dot products run over n numbers; the division must be by the root of d_k
+        query = middle * math.sqrt(n / d_k) * key[:1]
+        weight = attention.attention_weights(query, key)[0, 0].item()
+        low, high = (middle, high) if weight < share else (low, middle)
+    return (low + high) / 2
+
+
+how_loud = Exercise(
+    chapter,
+    "how_loud",
+    difficulty=2,
+    minutes=10,
+    stub='''def how_loud(n, d_k, share):
+    """n and d_k whole numbers, share between 0 and 1 -> one number"""
+    raise NotImplementedError
+''',
+    solution="""def how_loud(n, d_k, share):
+    odds = share / (1 - share)
+    return math.sqrt(d_k) * math.log(odds * (n - 1))""",
+    package=_loudness_by_bisection,
+    special=lambda draw: [
+        Case(args, note=f"with n = {args[0]}, d_k = {args[1]}, share = {args[2]}")
+        for args in (
+            (5, 5, 0.9),
+            (2, 1, 0.6),
+            (100, 64, 0.99),
+            (1000, 16, 0.5),
+            (10, 4, 0.2),
+            (8, 2, 0.02),
+        )
+    ],
+    axes="",
+    gradients=False,
+    mistakes="""
+not scaled: math.sqrt(d_k) * =>
+scaled the wrong way: math.sqrt(d_k) * => 1 / math.sqrt(d_k) *
+scaled by d_k: math.sqrt(d_k) => d_k
+one too many: (n - 1) => n
+the others forgotten: odds * (n - 1) => odds
+share instead of odds: odds = share / (1 - share) => odds = share
+upside down: math.log(odds * (n - 1)) => math.log(odds / (n - 1))
+""",
+)
+
+
+def _rows_by_trying(mask: Tensor, j: int) -> Tensor:
+    """Change token j, and compare the rows of the package's attention."""
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(len(mask), 8, generator=generator, dtype=torch.float64)
+    changed = x.clone()
+    changed[j] += 1.5
+    before, after = (
+        attention.scaled_dot_product_attention(y, y, y, mask) for y in (x, changed)
+    )
+    return (before - after).abs().amax(-1) > 1e-9
+
+
+def _masks_and_tokens(draw: Draw) -> list[Case]:
+    causal = masks.causal_mask(6)
+    cases = [
+        Case((causal, 2), note="with a causal mask"),
+        Case((causal, 0), note="with a causal mask and the first token changed"),
+        Case((causal & ~torch.eye(6, dtype=torch.bool), 0), note="without itself"),
+        Case((causal & ~torch.eye(6, dtype=torch.bool), 1), note="one other key"),
+        Case((causal & ~torch.eye(6, dtype=torch.bool), 3), note="several others"),
+        Case((causal.T, 4), note="with a mask that looks ahead"),
+        Case((torch.eye(4, dtype=torch.bool), 2), note="each sees itself alone"),
+        Case((torch.zeros(3, 3, dtype=torch.bool), 1), note="with nothing allowed"),
+        Case((torch.ones(1, 1, dtype=torch.bool), 0), note="with a single token"),
+    ]
+    for _ in range(4):
+        n = draw.sizes("token")["token"]
+        j = draw.random.randrange(n)
+        cases.append(Case((draw.mask(n, n), j), note="with any mask"))
+    return cases
+
+
+rows_that_change = Exercise(
+    chapter,
+    "rows_that_change",
+    difficulty=3,
+    minutes=10,
+    stub='''def rows_that_change(mask, j):
+    """mask (token, token), True where a query may look at a key; j a whole number -> (token), True where the row may change"""
+    raise NotImplementedError
+''',
+    solution="""def rows_that_change(mask, j):
+    rows = mask[:, j].clone()
+    if mask[j].sum() > 1:
+        rows[j] = True
+    return rows""",
+    package=_rows_by_trying,
+    inputs=lambda draw, token: (draw.mask(token, token), 0),
+    sizes="token",
+    special=_masks_and_tokens,
+    without=["with token = 1"],
+    axes="token",
+    gradients=False,
+    mistakes="""
+row for column: mask[:, j] => mask[j]
+its own row forgotten: mask[j].sum() > 1 => False
+its own row always: mask[j].sum() > 1 => True
+a single key suffices: mask[j].sum() > 1 => mask[j].sum() > 0
+upside down: mask[:, j] => ~mask[:, j]
+all later rows: rows = mask[:, j].clone() => rows = torch.arange(len(mask)) >= j
+""",
+)
+
+
+def _packed_with_our_masks(sentence: Tensor) -> Tensor:
+    """One mask a sentence, joined."""
+    causal = masks.causal_mask(sentence.shape[1])
+    joined = torch.zeros(len(sentence), *causal.shape, dtype=torch.bool)
+    for number in range(1, int(sentence.max()) + 1):
+        inside = masks.padding_mask((sentence == number).int())
+        joined |= inside & inside.transpose(1, 2) & causal
+    return joined
+
+
+def _packed(draw: Draw) -> list[Case]:
+    rows = [[1, 1, 2, 2, 2, 3, 0], [1, 1, 1, 1, 1, 1, 1], [1, 2, 3, 4, 5, 0, 0]]
+    return [
+        Case((torch.tensor(rows),), note="with three rows"),
+        Case((torch.tensor([[1, 1, 2, 2]]),), note="without padding"),
+        Case((torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]),), note="with an empty row"),
+        Case((torch.tensor([[1]]),), note="with a single token"),
+        Case((torch.tensor(rows, dtype=torch.int32),), note="with int32"),
+    ]
+
+
+packed_mask = Exercise(
+    chapter,
+    "packed_mask",
+    difficulty=3,
+    minutes=12,
+    stub='''def packed_mask(sentence):
+    """sentence (batch, token), whole numbers -> (batch, token, token), True where a token may look"""
+    raise NotImplementedError
+''',
+    solution="""def packed_mask(sentence):
+    same = sentence.unsqueeze(2) == sentence.unsqueeze(1)
+    real = (sentence != 0).unsqueeze(1)
+    token = sentence.shape[1]
+    past = torch.ones(token, token, dtype=torch.bool).tril()
+    return same & real & past""",
+    package=_packed_with_our_masks,
+    inputs=lambda draw, batch, token: (
+        torch.cat(
+            [
+                draw.ids(1, 3, batch, token).cumsum(1),
+                torch.zeros(batch, 1, dtype=torch.long),
+            ],
+            dim=1,
+        ),
+    ),
+    sizes="batch token",
+    special=_packed,
+    axes="batch query key",
+    gradients=False,
+    mistakes="""
+sentences not kept apart: same & real & past => real & past
+the future is seen: same & real & past => same & real
+padding sees padding: same & real & past => same & past
+looks ahead: .tril() => .triu()
+does not see itself: .tril() => .tril(-1)
+numbers instead of booleans: same & real & past => (same & real & past).float()
+""",
+)
+
+
+def _nearest_with_our_softmax(
+    query: Tensor, key: Tensor, value: Tensor, slope: float
+) -> Tensor:
+    """The distance as two more numbers of query and key: their product is slope * j."""
+    token, d_k = query.shape[-2:]
+    place = torch.arange(token, dtype=query.dtype)
+    ones = torch.ones_like(query[..., :1])
+    louder = slope * place.unsqueeze(-1) * math.sqrt(d_k) * ones
+    scale = math.sqrt((d_k + 1) / d_k)  # one number more in the dot product
+    return attention.scaled_dot_product_attention(
+        torch.cat([query, ones], -1) * scale,
+        torch.cat([key, louder], -1),
+        value,
+        masks.causal_mask(token) & ~torch.eye(token, dtype=torch.bool),
+    )
+
+
+def _with_slope(
+    draw: Draw, batch: int, token: int, d_k: int, d_v: int
+) -> tuple[Any, ...]:
+    return (
+        draw.normal(batch, token, d_k),
+        draw.normal(batch, token, d_k),
+        draw.normal(batch, token, d_v),
+        0.5,
+    )
+
+
+nearest_before = Exercise(
+    chapter,
+    "nearest_before",
+    difficulty=4,
+    minutes=15,
+    stub='''def nearest_before(query, key, value, slope):
+    """query, key (batch, token, d_k), value (batch, token, d_v), slope a number -> (batch, token, d_v)"""
+    raise NotImplementedError
+''',
+    solution="""def nearest_before(query, key, value, slope):
+    token, d_k = query.shape[-2:]
+    place = torch.arange(token)
+    distance = place.unsqueeze(1) - place
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k) - slope * distance
+    mask = distance > 0
+    weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0)
+    return weights @ value""",
+    package=_nearest_with_our_softmax,
+    inputs=_with_slope,
+    sizes="batch token d_k d_v",
+    special=lambda draw: [
+        Case((*_with_slope(draw, 2, 5, 3, 4)[:3], slope), note=f"with slope {slope}")
+        for slope in (0.0, 2.0, 5)
+    ],
+    axes="batch token d_v",
+    names={
+        "masked_softmax": attention.masked_softmax,
+        "attention_weights": attention.attention_weights,
+        "causal_mask": masks.causal_mask,
+    },
+    mistakes="""
+sees itself: distance > 0 => distance >= 0
+looks ahead: distance > 0 => distance < 0
+the future is seen: distance > 0 => distance != 0
+farther is better: - slope * distance => + slope * distance
+not scaled:  / math.sqrt(d_k) =>
+distance scaled, too: query @ key.transpose(-2, -1) / math.sqrt(d_k) - slope * distance => (query @ key.transpose(-2, -1) - slope * distance) / math.sqrt(d_k)
+distance ignored:  - slope * distance =>
+first token is NaN: .where(mask, 0.0) =>
 """,
 )

@@ -73,7 +73,7 @@ class AttentionRecaller(nn.Module):
     def forward(
         self, symbols: Int[Tensor, "batch token"]
     ) -> Float[Tensor, "batch symbols"]:
-        """Only the last token's result is read, so only its query is made."""
+        """Only the last token's result is read: only its query is made."""
         x = self.embed(symbols)
         head = self.attention
         found = scaled_dot_product_attention(

@@ -430,6 +430,115 @@ RIGHT["self_attention"] = [
         return torch.einsum("bts,bsd->btd", p, v)""",
 ]
 
+RIGHT["ask_for"] = [
+    """def f(places, shift):
+    if abs(shift) >= places:
+        return torch.zeros(places, places)
+    return torch.diag(torch.ones(places - abs(shift)), -shift)""",
+    """def f(p, s):
+    return torch.tensor([[1.0 if r == c + s else 0.0 for c in range(p)] for r in range(p)])""",
+    """def f(places, shift):
+    i = torch.arange(places)
+    return (i[:, None] == i[None, :] + shift).float()""",
+    """def f(places, shift):
+    W = torch.zeros(places, places)
+    for row in range(places):
+        column = row - shift
+        if column in range(places):
+            W[row, column] = 1
+    return W""",
+]
+RIGHT["ask_the_first"] = [
+    """def f(d, places):
+    return torch.cat([torch.zeros(places, d), torch.eye(places)[:, :1].expand(-1, places)], 1)""",
+    """def f(d, places):
+    return torch.tensor([[0.0] * d + [float(row == 0)] * places for row in range(places)])""",
+    """def f(d, places):
+    w = torch.zeros(places, d + places)
+    w[:1, -places:] += 1
+    return w""",
+    """def f(d, places):
+    first = torch.zeros(places)
+    first[0] = 1
+    return torch.outer(first, torch.cat([torch.zeros(d), torch.ones(places)]))""",
+]
+RIGHT["how_loud"] = [
+    """def f(n, d_k, share):
+    return d_k**0.5 * (math.log(n - 1) + math.log(share) - math.log(1 - share))""",
+    """def f(n, d_k, share):
+    return torch.logit(torch.tensor(share, dtype=torch.float64)) * d_k**0.5 + d_k**0.5 * math.log(n - 1)""",
+    """def f(n, d_k, share):
+    t = (n - 1) * share / (1 - share)
+    return torch.tensor(t, dtype=torch.float64).log() * math.sqrt(d_k)""",
+    """def f(n, d_k, share):
+    return -math.sqrt(d_k) * math.log((1 / share - 1) / (n - 1))""",
+]
+RIGHT["rows_that_change"] = [
+    """def f(mask, j):
+    own = torch.arange(len(mask)) == j
+    return mask[:, j] | (own & (mask.sum(-1) > 1))""",
+    """def f(mask, j):
+    return [bool(row[j]) or (i == j and int(row.sum()) >= 2) for i, row in enumerate(mask)]""",
+    """def f(mask, j):
+    return torch.stack([m[j] if i != j or m.sum() < 2 else torch.tensor(True) for i, m in enumerate(mask)])""",
+    """def f(mask, j):
+    x = torch.randn(len(mask), 5, dtype=torch.float64)
+    y = x.clone()
+    y[j] = torch.randn(5, dtype=torch.float64)
+    def out(z):
+        w = (z @ z.T).masked_fill(~mask, -math.inf).softmax(-1).nan_to_num(0.0)
+        return w @ z
+    return ((out(x) - out(y)).abs() > 1e-12).any(-1)""",
+]
+RIGHT["packed_mask"] = [
+    """def f(s):
+    n = s.shape[1]
+    i = torch.arange(n)
+    return (s[:, :, None] == s[:, None, :]) & (i[:, None] >= i) & (s != 0)[:, :, None]""",
+    """def f(s):
+    rows = []
+    for row in s.tolist():
+        rows.append([[a == b and a != 0 and k <= q for k, b in enumerate(row)] for q, a in enumerate(row)])
+    return torch.tensor(rows)""",
+    """def f(s):
+    one_hot = F.one_hot(s.long())[..., 1:].float()
+    return ((one_hot @ one_hot.mT) > 0.5).tril()""",
+    """def f(s):
+    m = torch.zeros(s.shape[0], s.shape[1], s.shape[1], dtype=torch.bool)
+    for q in range(s.shape[1]):
+        for k in range(q + 1):
+            m[:, q, k] = (s[:, q] == s[:, k]) & (s[:, k] > 0)
+    return m""",
+]
+RIGHT["nearest_before"] = [
+    """def f(query, key, value, slope):
+    n = query.shape[1]
+    i = torch.arange(n)
+    s = torch.einsum("bqd,bkd->bqk", query, key) / query.shape[-1] ** 0.5
+    s = s - slope * (i[:, None] - i[None, :])
+    return masked_softmax(s, causal_mask(n) & (i[:, None] != i)) @ value""",
+    """def f(q, k, v, slope):
+    out = [torch.zeros_like(v[:, 0])]
+    for i in range(1, q.shape[1]):
+        s = (k[:, :i] * q[:, i : i + 1]).sum(-1) / math.sqrt(q.shape[-1])
+        s = s + slope * torch.arange(i)
+        out.append((s.softmax(-1).unsqueeze(-1) * v[:, :i]).sum(1))
+    return torch.stack(out, 1)""",
+    """def f(q, k, v, slope):
+    n = q.shape[1]
+    d = torch.arange(n).view(-1, 1) - torch.arange(n)
+    bias = (-slope * d).to(q.dtype).masked_fill(d <= 0, -math.inf)
+    w = (q @ k.mT / math.sqrt(q.shape[-1]) + bias)[:, 1:].softmax(-1)
+    return torch.cat([torch.zeros_like(v[:, :1]), w @ v], 1)""",
+    """def f(query, key, value, slope):
+    n = query.shape[-2]
+    past = torch.ones(n, n, dtype=torch.bool).tril(-1)
+    gap = torch.arange(n)[:, None] - torch.arange(n)[None]
+    s = query @ key.transpose(1, 2) * query.shape[-1] ** -0.5 - gap * slope
+    p = torch.where(past, s, -math.inf)[:, 1:].softmax(dim=-1)
+    return F.pad(p, (0, 0, 1, 0)) @ value""",
+]
+
 RIGHT["split_heads"] = [
     """def f(x, heads):
     return torch.stack(x.chunk(heads, dim=-1), dim=1)""",

@@ -53,6 +53,23 @@ EQUIVALENT: dict[str, dict[str, str]] = {
         "query -> key": "d_k is the width of queries and keys alike",
         "key.transpose(-2, -1) -> key.transpose(-1, -2)": TRANSPOSE,
     },
+    "ask_for": {
+        "for i in range(places): if 0 <= i + shif … shift, i] = 1.0 -> for i in reversed(range(places)): if 0 < … shift, i] = 1.0": (
+            "every column is filled by itself, in whatever order"
+        ),
+    },
+    "packed_mask": {
+        "sentence != 0 -> sentence > 0": "sentences are numbered from 1, and padding is 0",
+        "1 -> 2 (#2)": "in one sentence the query is padding where the key is",
+        "1 -> -1 (#2)": "in one sentence the query is padding where the key is",
+        "sentence -> same (#4)": "both are as long along axis 1",
+        "1 -> -1 (#3)": NEGATIVE,
+    },
+    "nearest_before": {
+        "query -> key": "queries and keys have one shape",
+        "1 -> -1": "the places have one axis, and -1 is the one behind it",
+        "key.transpose(-2, -1) -> key.transpose(-1, -2)": TRANSPOSE,
+    },
     "self_attention": {
         "causal_mask(x.shape[1], device=x.device).unsqueeze(0) -> causal_mask(x.shape[1], device=x.device)": (
             "(token, token) broadcasts over the batch without the axis of size 1"
