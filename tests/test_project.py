@@ -13,7 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from minitfm import CHAPTERS
+from minitfm import CHAPTERS, __version__
 
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -107,6 +107,14 @@ def test_conda_makes_the_same_environment() -> None:
     assert packages == [f"python{PROJECT['requires-python']}", "pip"]
     assert pip == {"pip": ["-c constraints.txt", "-e .[dev]"]}
     assert environment["name"] == PROJECT["name"]
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert PROJECT["version"] == __version__
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert str(citation["version"]) == __version__
+    changes = (ROOT / "book" / "changelog.md").read_text("utf-8")
+    assert re.findall(r"(?m)^## (\S+)", changes)[0] == __version__
 
 
 def test_python_versions_agree() -> None:

@@ -201,7 +201,9 @@ def heading_above(notebook: Path, wanted: str) -> str:
             above[heading] += source
     if not wanted:
         return ""
-    titles = [title for title in above if wanted in title]
+    titles = [
+        title for title in above if wanted in title and not title.startswith("Exercise")
+    ]
     return next(
         iter([*titles, *(title for title, code in above.items() if wanted in code)]), ""
     )
