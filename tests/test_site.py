@@ -653,3 +653,15 @@ def test_every_question_leads_to_the_cell_that_shows_it(
         for link in answer.select("a[href*='notebooks/']"):
             chapter = int(re.search(r"/(\d\d)_", link["href"])[1])
             assert "#" in link["href"], f"{question.get_text()}: what in chapter {chapter}?"  # fmt: skip
+
+
+def test_the_api_has_every_lesson_in_the_chapters_order() -> None:
+    text = (ROOT / "book" / "api.md").read_text("utf-8")
+    documented = re.findall(r"automodule:: minitfm\.(\w+)$", text, re.MULTILINE)
+    lessons = [
+        module
+        for chapter in CHAPTERS
+        for module in chapter.modules
+        if (ROOT / "minitfm" / f"{module}.py").is_file()
+    ]
+    assert [name for name in documented if name in lessons] == lessons

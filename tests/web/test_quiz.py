@@ -7,6 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from bs4 import BeautifulSoup
+from markdown_it import MarkdownIt
 from sphinx.application import Sphinx
 from sphinx.util.docutils import docutils_namespace
 
@@ -149,6 +150,19 @@ def test_question_answers_and_reasons_are_translated(
     assert "正解です。" in right.get_text()
     assert "違います。" in wrong.get_text()
     assert "それは別の軸です。" in wrong.get_text()
+
+
+def test_a_notebook_shows_it_without_the_site() -> None:
+    # Plain CommonMark is what JupyterLab, Colab and GitHub have in common.
+    plain = BeautifulSoup(MarkdownIt().render(FORMS["a notebook's"]), "html.parser")
+    answers = plain.select("div.quiz > ul > li")
+    assert [answer.p.get_text() for answer in answers] == [
+        "The keys, $d_k$ of them.",
+        "The queries.",
+    ]
+    for answer in answers:
+        assert answer.details.summary.get_text() == "Check"
+        assert answer.details.p.get_text()
 
 
 def test_a_quiz_brings_its_style_and_other_pages_do_without(built: Callable) -> None:
