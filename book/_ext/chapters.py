@@ -129,7 +129,11 @@ class ExerciseIndexDirective(FromMarkdown):
                 continue
             self.env.note_dependency(str(module.__file__))
             asked = self.asked(chapter)
-            tasks = [task for task in vars(module).values() if isinstance(task, Task)]
+            tasks = [
+                task
+                for name, task in vars(module).items()
+                if isinstance(task, Task) and not name.startswith("_")
+            ]
             tasks.sort(key=lambda task: list(asked).index(task.title)
                        if task.title in asked else len(asked))  # fmt: skip
             where = (
