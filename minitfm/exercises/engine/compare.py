@@ -62,13 +62,14 @@ def wrong_shape(got: Tensor, want: Tensor, axes: tuple[str, ...], case: Case) ->
     )
     told = f"The shape should be {named}; yours is {tuple(got.shape)}."
     if got.ndim != want.ndim:
-        return f"{told} That is {got.ndim} axes instead of {want.ndim}."
+        return f"{told} That is {got.ndim} ax{'i' if got.ndim == 1 else 'e'}s instead of {want.ndim}."
     if sorted(got.shape) == sorted(want.shape):
         return f"{told} The sizes are right, in another order: an axis is transposed."
     axis = next(i for i in range(got.ndim) if got.shape[i] != want.shape[i])
     whose = [name for name, size in case.sizes.items() if size == got.shape[axis]]
     name = axes[axis] if axes else f"number {axis}"
-    return f"{told} Axis {name} has {got.shape[axis]} entries" + (
+    count = got.shape[axis]
+    return f"{told} Axis {name} has {count} entr{'y' if count == 1 else 'ies'}" + (
         f", the size of {whose[0]}." if whose else "."
     )
 
@@ -91,26 +92,33 @@ def wrong_values(
     got: Tensor, want: Tensor, axes: tuple[str, ...], words: str, case: Case
 ) -> str:
     """The first entry that differs, the size of the error, and a guess at its kind."""
-    differs = ~torch.isclose(
-        got.double(), want.double(), rtol=1e-6, atol=1e-6, equal_nan=True
-    )
-    if not differs.any():
-        differs = got != want
+    differs = differing(got, want)
     where = differs.nonzero()[0].tolist()
     g, w = got[tuple(where)].item(), want[tuple(where)].item()
     place = dict(zip(axes, where))
     if words:
         told = words.format(**place, got=number(g, w), want=number(w, g))
-        told = (
-            f"in row {place['batch']} of the batch, {told}"
-            if "batch" in place and len(got) > 1
-            else told
-        )
+        several = "batch" in place and len(got) > 1
+        told = f"in row {place['batch']} of the batch, {told}" if several else told
     else:
-        spot = ", ".join(f"{axis} {i}" for axis, i in place.items()) or "the one number"
+        spot = ", ".join(f"{axis} {i}" for axis, i in place.items()) or "the number"
         told = f"{spot} is {number(g, w)}, expected {number(w, g)}"
     before = "; all earlier agree" if any(where) else ""
-    return f"{told[0].upper()}{told[1:]}{before}. {size_of_error(got, want)} {guess(got, want, case)}".strip()
+    size = size_of_error(got, want, int(differs.sum()))
+    told = f"{told[0].upper()}{told[1:]}{before}. {size} {guess(got, want, case)}"
+    return " ".join(told.split())
+
+
+def differing(got: Tensor, want: Tensor) -> Tensor:
+    """Which entries differ by more than rounding."""
+    if not want.is_floating_point():
+        return got != want
+    tolerance = TOLERANCE.get(want.dtype, 1e-2)
+    a, b = got.double(), want.double()
+    finite = b[b.isfinite()]
+    largest = finite.abs().max().item() if finite.numel() else 0.0
+    least = tolerance * min(largest, 1.0)
+    return ~torch.isclose(a, b, rtol=tolerance, atol=least, equal_nan=True)
 
 
 def number(x: float, other: float) -> str:
@@ -123,20 +131,18 @@ def number(x: float, other: float) -> str:
     return f"{x:.4g}" if f"{x:.4g}" != f"{other:.4g}" else f"{x:.9g}"
 
 
-def size_of_error(got: Tensor, want: Tensor) -> str:
+def size_of_error(got: Tensor, want: Tensor, count: int) -> str:
     """How many entries differ, and by how much at most."""
     if want.numel() == 1:
         return ""
-    differs = ~torch.isclose(
-        got.double(), want.double(), rtol=1e-6, atol=1e-6, equal_nan=True
-    )
-    told = f"{int(differs.sum())} of {want.numel()} entries differ"
+    entries = "entry differs" if count == 1 else "entries differ"
+    told = f"{count} of {want.numel()} {entries}"
     if got.isnan().any() and not want.isnan().any():
-        return f"{told}, {int(got.isnan().sum())} of them are NaN."
+        return f"{told}, {int(got.isnan().sum())} of them NaN."
     if not got.is_floating_point():
         return f"{told}."
-    worst = (got - want).abs().max().item()
-    return f"{told}, by {worst:.2g} at most (the largest expected number is {want.abs().max().item():.2g})."
+    worst, largest = (got - want).abs().max().item(), want.abs().max().item()
+    return f"{told}, by {worst:.2g} at most (the largest expected number is {largest:.2g})."
 
 
 def guess(got: Tensor, want: Tensor, case: Case) -> str:
@@ -155,6 +161,11 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
             if got.dtype == torch.bool and torch.equal(got, ~want)
             else ""
         )
+    narrow = torch.allclose(got, want, rtol=3e-6, atol=3e-6 * want.abs().max().item())
+    if narrow and want.dtype == torch.float64:
+        return "It is right to seven digits and no further: something was computed in float32 on the way (`.float()`, a constant tensor of your own)."
+    if want.numel() < 3:  # two numbers always have a ratio and a difference
+        return "Everything is 0." if not got.any() and want.any() else ""
     ratio = ((got * want).sum() / (want * want).sum().clamp_min(1e-30)).item()
     if not got.any():
         return "Everything is 0."
@@ -191,3 +202,37 @@ def factor(ratio: float, sizes: dict[str, int]) -> str:
             if math.isclose(ratio, 1 / value, rel_tol=1e-5):
                 return f"{ratio:.2f} = 1/{called} of"
     return f"{ratio:.3g} times"
+
+
+def preview(case: Case, inputs: list[str], got: Tensor, want: Tensor) -> str:
+    """Inputs, result and right result, two rows by three numbers each."""
+    tensors = {n: arg for n, arg in zip(inputs, case.args) if isinstance(arg, Tensor)}
+    if got.device.type == "meta" or not tensors:
+        return ""
+    tensors |= {"yours": got, "right": want}
+    rows = [(name, _corner(tensor)) for name, tensor in tensors.items()]
+    width = max(len(name) for name, _ in rows)
+    return "\n\n```\n" + "\n".join(f"{n:<{width}}  {t}" for n, t in rows) + "\n```"
+
+
+def _corner(tensor: Tensor) -> str:
+    """The first two rows of the first matrix, three numbers each."""
+    more = ""
+    while tensor.ndim > 2:
+        more = "  (the first of several)" if len(tensor) > 1 else more
+        tensor = tensor[0]
+    if tensor.ndim == 0:
+        return _plain(tensor.item())
+    if tensor.ndim == 1:
+        return _row(tensor) + more
+    rows = ", ".join(map(_row, tensor[:2]))
+    return f"[{rows}{', …' if len(tensor) > 2 else ''}]" + more
+
+
+def _row(row: Tensor) -> str:
+    numbers = ", ".join(_plain(x) for x in row[:3].tolist())
+    return f"[{numbers}{', …' if len(row) > 3 else ''}]"
+
+
+def _plain(x: float) -> str:
+    return str(x) if isinstance(x, bool | int) else f"{x:.3g}"

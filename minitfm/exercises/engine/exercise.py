@@ -3,8 +3,6 @@ about its inputs, and known mistakes. Everything else is drawn and found by the 
 """
 
 import ast
-import itertools
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,15 +12,18 @@ import torch
 from torch import Tensor
 
 from minitfm.exercises.engine import texts
+from minitfm.exercises.engine.causes import cause, outsider
 from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.compare import (
     close,
+    preview,
     same,
     wrong_dtype,
     wrong_shape,
     wrong_values,
 )
 from minitfm.exercises.engine.draw import Case, Draw
+from minitfm.exercises.engine.explain import Explainer
 from minitfm.exercises.engine.observe import (
     Outcome,
     blank,
@@ -39,13 +40,21 @@ from minitfm.exercises.engine.say import (
     GRADIENT,
     RANDOM,
     Clock,
+    one_edit,
     praise,
     raised,
     told,
 )
 from minitfm.exercises.engine.shapes import Shape, shapes
 from minitfm.exercises.engine.show import Code, Result, Text, stars
-from minitfm.exercises.engine.source import Patch, build, patched, patches, places
+from minitfm.exercises.engine.source import (
+    Patch,
+    build,
+    defined,
+    patched,
+    patches,
+    places,
+)
 
 SECONDS = 4.0  # for all calls of a learner's code in one check
 
@@ -181,6 +190,8 @@ class Exercise(Task):
     `standard`.
     """
 
+    explains = True  # single edits are tried
+
     def __init__(
         self,
         chapter: Chapter | None,
@@ -267,7 +278,7 @@ class Exercise(Task):
         self.sizes = sizes.split() or _sizes_of(given)
         self._built: dict[tuple[Mistake, ...], Any] = {}
         self._truth: list[tuple[Case, Outcome]] = []
-        self._outcomes: dict[Any, dict[int, Outcome]] = {}
+        self.explainer = Explainer(self)
 
     # The reference and what is wrong with it
 
@@ -284,7 +295,7 @@ class Exercise(Task):
     @property
     def name_in_source(self) -> str:
         """What the stub calls the function or class."""
-        return re.findall(r"^(?:def|class) (\w+)", self.source, re.MULTILINE)[-1]
+        return defined(self.source)
 
     def implementation(self, *mistakes: Mistake) -> Any:
         """The written-out reference with these mistakes in it; None if they patch the
@@ -505,32 +516,48 @@ class Exercise(Task):
         return None
 
     def _explain(self, answer: Any, outcomes: list[Outcome]) -> Result:
-        rows = [
-            (case, outcome, truth)
-            for outcome, (case, truth) in zip(outcomes, self.truth())
-        ]
-        case, outcome, truth = next(row for row in rows if not same(row[1], row[2]))
-        found = self.explanations(outcomes)
+        explain = self.explainer
+        first = explain.smallest(outcomes)
+        (case, truth), outcome = self.truth()[first], outcomes[first]
+        stranger = outsider(answer, self.inputs)
+        if stranger:
+            return self._no(stranger, "known mistake", ("a variable of the notebook",))
+        found = explain.known(outcomes)
         if found:
-            every = [one.name for mistakes in found for one in mistakes]
-            where = (
-                f" ({outcome.raised.kind} in {outcome.raised.line})"
-                if outcome.raised and outcome.raised.line
-                else ""
-            )
-            names = tuple(dict.fromkeys(every))
-            return self._no(told(found) + where, "known mistake", names)
-        for _, seen, _ in rows:
+            return self._told(found, outcome)
+        for seen in outcomes:
             if seen.changed:
                 told_so = CHANGED.format(name=seen.changed[0])
                 return self._no(told_so, "unknown mistake")
-        if outcome.raised:
-            return self._no(raised(outcome, case))
-        again = self.observe(answer, rows[0][0], seed=1, seconds=SECONDS)
+        again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
+        edit = explain.edit(outcomes) if self.explains else None
+        if edit is not None:
+            said = one_edit(edit)
+            if outcome.raised:
+                said = f"{self._raised(outcome, case)} {said}"
+            return self._no(said, "single edit", (str(edit),))
+        found = explain.pair(outcomes)
+        if found:
+            return self._told(found, outcome)
+        if outcome.raised:
+            return self._no(self._raised(outcome, case))
+        rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
         message = self._difference(rows, case, outcome, truth)
         return self._no(message, "unknown mistake")
+
+    def _told(self, found: Any, outcome: Outcome) -> Result:
+        every = [getattr(one, "name", str(one)) for several in found for one in several]
+        error = outcome.raised
+        where = f" ({error.kind} in {error.line})" if error and error.line else ""
+        names = tuple(dict.fromkeys(every))
+        return self._no(told(found) + where, "known mistake", names)
+
+    def _raised(self, outcome: Outcome, case: Case) -> str:
+        assert outcome.raised is not None
+        why = "" if outcome.raised.complaint else cause(outcome.raised, case)
+        return f"{raised(outcome, case)} {why}".strip()
 
     def _difference(
         self, rows: Any, case: Case, outcome: Outcome, truth: Outcome
@@ -564,34 +591,10 @@ class Exercise(Task):
             return note + wrong_shape(got, want, axes, case) + tail
         if got.dtype != want.dtype:
             return note + wrong_dtype(got, want) + tail
-        return note + wrong_values(got, want, axes, self.words.says, case) + tail
-
-    def outcome(self, key: Any, candidate: Any, index: int) -> Outcome:
-        """What a known implementation gives on a case, computed once and kept."""
-        kept = self._outcomes.setdefault(key, {})
-        if index not in kept:
-            kept[index] = self.observe(candidate, self.truth()[index][0])
-        return kept[index]
-
-    def explanations(self, outcomes: list[Outcome]) -> list[tuple[Mistake, ...]]:
-        """The known mistakes that give exactly these outcomes; else the pairs of them
-        that do.
-        """
-
-        def explains(mistakes: tuple[Mistake, ...]) -> bool:
-            wrong = self.implementation(*mistakes)
-            if wrong is None:
-                return False
-            key = tuple(one.name for one in mistakes)
-            return all(
-                same(self.outcome(key, wrong, i), outcome)
-                for i, outcome in enumerate(outcomes)
-            )
-
-        single = [(one,) for one in self.mistakes if explains((one,))]
-        return list(single) or [
-            pair for pair in itertools.combinations(self.mistakes, 2) if explains(pair)
-        ]
+        shown = preview(case, self.inputs, got, want)
+        return (
+            note + wrong_values(got, want, axes, self.words.says, case) + tail + shown
+        )
 
 
 def _documented(stub: str, more: str) -> tuple[list[Shape], list[Shape]]:

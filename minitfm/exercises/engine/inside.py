@@ -16,6 +16,8 @@ class Inside(Exercise):
     plugged in.
     """
 
+    explains = False  # alone, it is
+
     def __init__(
         self,
         chapter: Chapter,

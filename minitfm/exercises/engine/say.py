@@ -4,6 +4,7 @@ import time
 from typing import Any
 
 from minitfm.exercises.engine.draw import Case
+from minitfm.exercises.engine.edits import Edit
 from minitfm.exercises.engine.observe import Outcome
 
 ENDLESS = "It was stopped after some seconds: a loop in it never ends, or is far too slow. What ends the loop?"
@@ -49,11 +50,24 @@ def praise(calls_reference: bool, printed: bool) -> str:
 
 def told(found: list[tuple[Any, ...]]) -> str:
     """The messages of the explanations, all of them where several fit equally well."""
-    texts = [" And: ".join(one.message for one in mistakes) for mistakes in found[:3]]
+    texts = [" And: ".join(map(message, mistakes)) for mistakes in found[:3]]
     several = "Two mistakes at once. " if len(found[0]) == 2 else ""
     if len(texts) == 1:
         return several + texts[0]
     return f"{several}Several explanations fit equally well. " + " Or: ".join(texts)
+
+
+def message(mistake: Any) -> str:
+    """What is said of a known mistake, or of an edit."""
+    if isinstance(mistake, Edit):
+        return f"{mistake.kind}, {mistake}."
+    return str(mistake.message)
+
+
+def one_edit(edit: Edit) -> str:
+    """What is said of an answer that one edit of the reference gives."""
+    kind = f"{edit.kind[:1].upper()}{edit.kind[1:]}"
+    return f"{kind}: exactly this comes out with {edit}."
 
 
 def raised(outcome: Outcome, case: Case) -> str:

@@ -4,7 +4,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "right", "not attempted", "known mistake", "unknown mistake", "error", "answer"
+    "right",
+    "not attempted",
+    "known mistake",
+    "single edit",
+    "unknown mistake",
+    "error",
 ]
 MARKS = {"right": "✓", "not attempted": "○"}
 
@@ -17,8 +22,8 @@ class Result:
         exercise: the exercise's name.
         passed: whether the answer is right.
         message: what is wrong with it and how one sees that.
-        kind: why it did not pass: nothing written yet, a known mistake, an unknown one,
-            or an error while running.
+        kind: why it did not pass: nothing written yet, a known mistake, one edit of the
+            reference, an unknown one, or an error while running.
         mistakes: the names of the known mistakes that explain the answer.
     """
 

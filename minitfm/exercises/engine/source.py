@@ -1,6 +1,8 @@
 """Patch the reference's source, and run what comes out."""
 
+import ast
 import math
+import re
 import textwrap
 from typing import Any
 
@@ -57,9 +59,21 @@ def places(source: str, patches: tuple[Patch, ...]) -> set[int]:
     return found
 
 
-def build(source: str, name: str, names: dict[str, Any]) -> Any:
+def defined(source: str) -> str:
+    """The name of the function or class that a source defines last."""
+    return re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE)[-1]
+
+
+def build(source: str, name: str, names: dict[str, Any], limit: int = 0) -> Any:
     """Execute the source among torch, F, nn, math and ``names``, and return what it
     calls ``name``.
+
+    Args:
+        source: text.
+        name: what to return of all that it defines.
+        names: what else it may use.
+        limit: rounds of its `while` loops, all together, after which it raises; 0 for
+            none.
     """
     space = {
         "__name__": "exercise",
@@ -69,7 +83,14 @@ def build(source: str, name: str, names: dict[str, Any]) -> Any:
         "math": math,
         **names,
     }
-    exec(
-        compile(textwrap.dedent(source), f"<{name}>", "exec", dont_inherit=True), space
-    )
+    tree = ast.parse(textwrap.dedent(source))
+    if limit:
+        rounds = iter(range(limit))
+        space["_tick"] = lambda: next(rounds)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.While):
+                tick = ast.parse("_tick()").body
+                node.body = [*tick, *node.body]
+        ast.fix_missing_locations(tree)
+    exec(compile(tree, f"<{name}>", "exec", dont_inherit=True), space)
     return space[name]
