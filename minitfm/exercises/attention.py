@@ -52,6 +52,13 @@ scaled after the softmax:  / math.sqrt(d_k) =>
 softmax overflows: return scores.softmax(-1) => return scores.exp() / scores.exp().sum(-1, keepdim=True)
 + scores.where(mask, -math.inf).softmax(-1) => scores.where(mask, -math.inf).exp() / scores.where(mask, -math.inf).exp().sum(-1, keepdim=True)
 gradient cut at the weights: d_k = query.shape[-1] => d_k = query.shape[-1]; query, key = query.detach(), key.detach()
+mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
++ return weights.where(mask, 0.0) => return weights
+mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
++ return weights.where(mask, 0.0) => return weights
+mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
+width fixed at 64: math.sqrt(d_k) => 8.0
+sigmoid for softmax: .softmax(-1) => .sigmoid()
 """,
 )
 
@@ -101,5 +108,13 @@ gradient cut at the weights: d_k = query.shape[-1] => d_k = query.shape[-1]; que
 keys averaged: weights @ value => weights @ key
 queries and keys exchanged: query @ key.transpose(-2, -1) => key @ query.transpose(-2, -1)
 values summed without weights: weights @ value => value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])
+mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
++ weights = weights.where(mask, 0.0) => weights = weights
+mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
++ weights = weights.where(mask, 0.0) => weights = weights
+mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
+width fixed at 64: math.sqrt(d_k) => 8.0
+sigmoid for softmax: .softmax(-1) => .sigmoid()
+the hardest key alone: return weights @ value => weights = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(value) * weights.any(-1, keepdim=True)⏎    return weights @ value
 """,
 )

@@ -41,9 +41,10 @@ weighted_sum = d_hidden * d_input + d_hidden + d_hidden * d_hidden
 answer = 4 * weighted_sum  # input gate, forget gate, candidate, output gate""",
     package=lambda: sum(parameter.numel() for parameter in LSTMCell(D, H).parameters()),
     wrong={
+        "two directions": 8 * SUM,
         "the plain cell's": SUM,
         "gates alone": 3 * SUM,
-        "the GRU's": 3 * SUM + H,
+        "one W for all": 4 * SUM - 3 * H * D,
         "five sums": 5 * SUM,
         "two biases": 4 * (SUM + H),
         "no biases": 4 * (SUM - H),
@@ -85,6 +86,7 @@ while c >= 0.5:
     answer = answer + 1""",
     package=steps_to_half,
     wrong={
+        "one step too many": 16,
         "one step too few": 14,
         "bias 1": 3,
         "bias 0": 2,
@@ -181,6 +183,7 @@ one result: return h, c => return h
 old state ignored:  + h @ u.T =>
 bias missing:  + b + =>  +
 memory detached: forget.sigmoid() * c => forget.sigmoid() * c.detach()
+rows laid out as gates: .chunk(4, dim=1) => .view(4, len(x), -1)
 """,
 )
 
@@ -240,6 +243,8 @@ not transposed: x @ w.T => x @ w
 b' missing: (candidate_h + b_candidate) => candidate_h
 bias missing: x @ w.T + b) => x @ w.T)
 old state detached: update * h => update * h.detach()
+one sum for input and state: candidate_x + reset * (candidate_h + b_candidate) => reset * (candidate_x + candidate_h) + b_candidate
+reset before the product, on b' too: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T + reset * b_candidate
 """,
 )
 

@@ -50,6 +50,10 @@ output = vocabulary * d_hidden + vocabulary
 answer = embedding + w + b + u + output  # whatever the length of the names""",
     package=numbers_of_the_character_model,
     wrong={
+        "two directions": 2 * RIGHT,
+        "times the length": 20 * RIGHT,
+        "recurrent layer missing": V * D + V * H + V,
+        "bias as wide as the input": RIGHT - H + D,
         "weights of every step": RIGHT + 19 * (H * D + H + H * H),
         "U missing": RIGHT - H * H,
         "W missing": RIGHT - H * D,
@@ -108,6 +112,9 @@ ReLU: torch.tanh => torch.relu
 old state added: return torch => return h + torch
 sides multiplied: x @ w.T + b + h @ u.T => (x @ w.T + b) * (h @ u.T)
 state detached: h @ u.T => h.detach() @ u.T
+columns for rows: x @ w.T + b + h @ u.T => w @ x + b + u @ h
+U times the batch: h @ u.T => u @ h
+W entry by entry: x @ w.T => x * w
 """,
 )
 
@@ -231,6 +238,10 @@ shifted: logits.flatten => logits[:, :-1].flatten
 + target.flatten => target[:, 1:].flatten
 flattened in another order: target.flatten() => target.T.flatten()
 probabilities averaged: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => -logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[target != pad].mean().log()
+probabilities for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.softmax(-1).flatten(0, 1)
+logits for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.flatten(0, 1)
+e to the power of bits: loss.exp() => (loss / math.log(2)).exp()
+label smoothing: ignore_index=pad) => ignore_index=pad, label_smoothing=0.1)
 """,
 )
 
@@ -279,6 +290,9 @@ slope is h²: 1 - h**2 => h**2
 slope is the state: 1 - h**2 => h
 matrix product: slope.unsqueeze(2) * u => slope @ u.T
 summed over the batch: slope.unsqueeze(2) * u => (slope.unsqueeze(2) * u).sum(0)
+diag of a batch: slope.unsqueeze(2) * u => torch.diag(slope) @ u
+old state taken for the new: slope = 1 - h**2 => slope = 1 - torch.tanh(h @ u.T) ** 2
+square of the difference: 1 - h**2 => (1 - h) ** 2
 """,
 )
 

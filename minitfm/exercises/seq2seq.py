@@ -55,7 +55,7 @@ shift = Exercise(
     return read, predict""",
     package=shift_reference,
     inputs=_target,
-    results=[("read", "batch token"), ("predict", "batch token")],
+    results=[("read", "batch token-1"), ("predict", "batch token-1")],
     mistakes="""
 target not shifted: predict = target[:, 1:] => predict = target[:, :-1]
 not shifted, and <bos> missing: read = target[:, :-1] => read = target[:, 1:]
@@ -74,6 +74,11 @@ two ahead: read = target[:, :-1] => read = target[:, :-2]
 + predict = target[:, 1:] => predict = target[:, 2:]
 shifted along the batch: target[:, :-1] => target[:-1]
 + target[:, 1:] => target[1:]
+ignored padding marked: predict = target[:, 1:] => predict = target[:, 1:].masked_fill(target[:, 1:] == 0, -100)
+<bos> put in front again: read = target[:, :-1] => read = torch.cat([torch.ones_like(target[:, :1]), target[:, :-1]], 1)
+<bos> put in front of everything: read = target[:, :-1] => read = torch.cat([torch.ones_like(target[:, :1]), target], 1)
++ predict = target[:, 1:] => predict = target
+<eos> taken out by its value: read = target[:, :-1] => read = target.masked_fill(target == 2, 0)[:, :-1]
 """,
 )
 
@@ -389,9 +394,13 @@ gradient cut: logits.flatten(0, 1) => logits.detach().flatten(0, 1)
 
 def _models(draw: Draw) -> list[Case]:
     def case(
-        note: str, forced: bool, target: int | None = None, network: Any = None
+        note: str,
+        forced: bool,
+        target: int | None = None,
+        network: Any = None,
+        **same: int,
     ) -> Case:
-        sizes = draw.sizes("batch source target")
+        sizes = {**draw.sizes("batch source target"), **same}
         sizes["target"] = sizes["target"] + 4 if target is None else target
         model = filled(
             draw, Seq2Seq(11, 6, network=network or seq2seq.LSTM), spread=1.5
@@ -406,12 +415,18 @@ def _models(draw: Draw) -> list[Case]:
             sizes,
         )
 
+    ending = case("writing freely, <eos> at every step", False)
+    with torch.no_grad():
+        ending.args[0].generator.bias[2] += 100.0
     return [
         case("fed with the truth", True),
         case("writing freely", False),
         case("fed with the truth", True, network=RNN),
         case("writing freely", False, network=RNN),
         case("writing freely one token", False, target=2),
+        case("with one sentence", False, batch=1),
+        case("with a source of one token", True, source=1),
+        ending,
     ]
 
 
@@ -465,6 +480,13 @@ last token missing: range(1, target.shape[1]) => range(1, target.shape[1] - 1)
 logits returned: written.append(logits.argmax(-1)) => written.append(logits)
 + else written[-1] => else logits.argmax(-1)
 tokens by sentences: dim=1 => dim=0
+one step too many: range(1, target.shape[1]) => range(1, target.shape[1] + 1)
++ target[:, i] if forced => target[:, min(i, target.shape[1] - 1)] if forced
+the answer itself: written.append(logits.argmax(-1)) => written.append(target[:, i])
++ else written[-1] => else logits.argmax(-1)
+fed token written: written.append(logits.argmax(-1)) => written.append(token)
++ else written[-1] => else logits.argmax(-1)
+stops at <eos>:         token = target[:, i] if forced else written[-1] =>         token = target[:, i] if forced else written[-1]⏎        if (written[-1] == 2).all(): break
 """,
 )
 
@@ -501,8 +523,8 @@ class Writer:
 
 
 def _sources(draw: Draw) -> list[Case]:
-    def case(note: str, ends: float, max_length: int) -> Case:
-        source = draw.ids(3, 9, draw.random.randrange(3, 6), 4)
+    def case(note: str, ends: float, max_length: int, rows: int = 0) -> Case:
+        source = draw.ids(3, 9, rows or draw.random.randrange(3, 6), 4)
         return Case(
             (Writer(draw.random.randrange(100), 7, ends), source, max_length), note=note
         )
@@ -512,6 +534,7 @@ def _sources(draw: Draw) -> list[Case]:
         case("where no sentence ends", -9.0, 5),
         case("where all end at once", 9.0, 4),
         case("with at most one token", 0.0, 1),
+        case("with one sentence", 0.3, 12, rows=1),
     ]
 
 
@@ -627,6 +650,10 @@ h and c added: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => h.flatten(1) + 
 target's embedding: model.source_embedding => model.target_embedding
 decoder reads the source: model.encoder => model.decoder
 gradient cut: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.cat([h.flatten(1), c.flatten(1)], 1).detach()
+h[-1] of the batch: [h.flatten(1), c.flatten(1)] => [h[-1], c[-1]]
++ dim=1) => dim=-1)
+stacked: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.stack([h.flatten(1), c.flatten(1)], 1)
+layers not flattened: h.flatten(1), c.flatten(1) => h, c
 """,
 )
 

@@ -52,7 +52,8 @@ cross_shape = Answer(
 def parameters_of_base() -> int:
     """Count the numbers of the paper's base model with 37,000 symbols."""
     with torch.device("meta"):
-        return sum(Transformer(TransformerConfig.base()).parameter_counts().values())
+        model = Transformer(TransformerConfig.base())
+    return sum(parameter.numel() for parameter in model.parameters())
 
 
 D, FF, V = 512, 2048, 37_000
@@ -72,6 +73,8 @@ decoder = 6 * (2 * attention + feed_forward + 3 * norm)
 answer = encoder + decoder + vocabulary * d_model""",
     package=parameters_of_base,
     wrong={
+        "generator bias": 44_101_632 + V * D + V,
+        "one norm too many": 44_101_632 + V * D + 2 * D,
         "generator not tied": 44_101_632 + 2 * V * D,
         "three embeddings": 44_101_632 + 3 * V * D,
         "no embedding": 44_101_632,
@@ -157,6 +160,8 @@ no positions: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tok
 token added twice: return positions( => return embedding(tokens) * math.sqrt(d_model) + positions(
 scaled by the vocabulary: embedding.embedding_dim => embedding.num_embeddings
 gradient cut at the embedding: embedding(tokens) => embedding(tokens).detach()
+positions of the ids: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model) + positions(tokens)
+width fixed at 512: math.sqrt(d_model) => math.sqrt(512)
 """,
 )
 
@@ -323,6 +328,13 @@ memory normalized again: self.cross_attention(y, memory, memory, memory_mask) =>
 norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
 no residual around cross-attention: self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => self.cross_attention(x, memory, memory, memory_mask)
 one residual twice: self.residual_3(x => self.residual_2(x
+feed-forward network before cross-attention: x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => x = self.residual_3(x, self.feed_forward)
++ return self.residual_3(x, self.feed_forward) => return self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+second and third residual exchanged: self.residual_2( => self.residual_three(
++ self.residual_3(x => self.residual_2(x
++ self.residual_three( => self.residual_3(
+both masks inverted: (y, y, y, mask) => (y, y, y, ~mask)
++ memory, memory, memory_mask) => memory, memory, ~memory_mask)
 """,
 )
 

@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Callable, Mapping
-from numbers import Number
+from decimal import Decimal
+from fractions import Fraction
 from typing import Any
 
 from torch import Tensor
 
 from minitfm.exercises.engine import texts
 from minitfm.exercises.engine.chapter import Chapter
+from minitfm.exercises.engine.edits import Edit, edits
 from minitfm.exercises.engine.exercise import Mistake, Task
 from minitfm.exercises.engine.observe import in_words
+from minitfm.exercises.engine.say import one_edit
 from minitfm.exercises.engine.show import Code, Result
+from minitfm.exercises.engine.source import build
 
 
 class Answer(Task):
@@ -60,53 +64,90 @@ class Answer(Task):
             words=words,
         )
         self.reference = package
+        self._results: list[tuple[Edit, Any]] | None = None
+
+    @property
+    def right(self) -> Any:
+        """The right answer."""
+        return self.reference()
 
     def _grade(self, answer: Any) -> Result:
         if answer is None or answer is ... or answer is NotImplemented:
             return self._not_attempted()
-        due = self.reference()
-        given = plain(answer)
-        if isinstance(due, str):
-            if not isinstance(given, str) or len(given.strip()) != 1:
-                return self._no(
-                    f'Answer with one letter, like "A"; this is {in_words(answer)}.'
-                )
-            given = given.strip().upper()
-        elif isinstance(due, tuple):
-            if not isinstance(given, tuple) or not all(
-                isinstance(size, int | float) for size in given
-            ):
-                return self._no(
-                    f"Answer with a shape, a tuple of whole numbers; this is {in_words(answer)}."
-                )
-        elif not isinstance(given, int | float):
-            return self._no(f"Answer with one number; this is {in_words(answer)}.")
+        due, given = self.right, plain(answer)
+        problem = self._unsuited(answer, given, due)
+        if problem:
+            return self._no(problem)
+        given = given.strip().upper() if isinstance(given, str) else given
         if agree(given, due):
             return Result(self.name, True, "right.", "right")
         found = [one for one in self.mistakes if agree(given, plain(one.wrong))]
         if found:
-            return self._no(
-                " Or: ".join(one.message for one in found),
-                "known mistake",
-                tuple(m.name for m in found),
+            names = tuple(one.name for one in found)
+            said = " Or: ".join(one.message for one in found)
+            return self._no(said, "known mistake", names)
+        edit = self._edit(given)
+        if edit is not None:
+            return self._no(one_edit(edit), "single edit", (str(edit),))
+        name, said = far(given, due)
+        if name:
+            return self._no(said, "known mistake", (name,))
+        return self._no(said, "unknown mistake")
+
+    def _unsuited(self, answer: Any, given: Any, due: Any) -> str:
+        """Why it is no answer of the kind that is asked for; "" if it is one."""
+        what = in_words(answer)
+        if isinstance(due, str):
+            letter = isinstance(given, str) and len(given.strip()) == 1
+            return (
+                "" if letter else f'Answer with one letter, like "A"; this is {what}.'
             )
-        return self._no(far(given, due), "unknown mistake")
+        if isinstance(due, tuple):
+            sizes = isinstance(given, tuple) and all(map(is_number, given))
+            told = f"Answer with a shape, a tuple of whole numbers; this is {what}."
+            return "" if sizes else told
+        if isinstance(given, str):
+            return "Answer with a number, without quotes: this is a text."
+        return "" if is_number(given) else f"Answer with one number; this is {what}."
+
+    def _edit(self, given: Any) -> Edit | None:
+        """The first single edit of the solution that computes this number."""
+        if self._results is None:
+            scripts = edits(self.source) if is_number(self.right) else []
+            self._results = [
+                (edit, outcome_of(edit.apply(self.source))) for edit in scripts
+            ]
+        return next((edit for edit, one in self._results if agree(given, one)), None)
 
     def solution(self) -> Code:
         """Show how the answer comes about."""
         return Code(f"{self.source}\n# {self.reference()!r}")
 
 
+def outcome_of(script: str) -> Any:
+    """What a script computes as its answer; None if it cannot."""
+    try:
+        return plain(build(script, "answer", {}, limit=2000))
+    except Exception:
+        return None
+
+
+def is_number(value: Any) -> bool:
+    """Whether it is one of Python's own numbers."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
 def plain(answer: Any) -> Any:
-    """A tensor, NumPy number or list as Python's own numbers and tuples; anything else
-    as it is.
+    """A tensor, array, list, fraction or decimal as Python's own numbers and tuples;
+    anything else as it is.
     """
-    if type(answer) is Tensor and answer.numel() == 1:
-        return answer.item()
     if type(answer) is bool:
         return None
-    if type(answer).__module__ == "numpy" and isinstance(answer, Number):
-        return answer.item()  # type: ignore[attr-defined]
+    if type(answer) is Tensor or type(answer).__module__ == "numpy":
+        listed = getattr(answer, "tolist", None)
+        return plain(listed()) if listed is not None else answer
+    if isinstance(answer, Fraction | Decimal):
+        return int(answer) if answer == int(answer) else float(answer)
     if issubclass(type(answer), list | tuple):
         return tuple(map(plain, answer))
     return answer
@@ -121,19 +162,26 @@ def agree(given: Any, due: Any) -> bool:
     return type(given) is type(due) and bool(given == due)
 
 
-def far(given: Any, due: Any) -> str:
-    """How far off an answer is that fits no known mistake."""
+def far(given: Any, due: Any) -> tuple[str, str]:
+    """What can be said of an answer that fits no known mistake without giving the right
+    one away: a name, where it is a mistake, and the words.
+    """
     if isinstance(due, tuple):
         if len(given) != len(due):
-            return f"That is {len(given)} axes; there are {len(due)}."
+            axes = "axis" if len(given) == 1 else "axes"
+            return "", f"That is {len(given)} {axes}; there are {len(due)}."
         axis = next(i for i, (a, b) in enumerate(zip(given, due)) if not agree(a, b))
-        return f"Axis {axis} is not {given[axis]}." + (
-            " All before it are right." if axis else ""
-        )
+        before = " All before it are right." if axis else ""
+        return "", f"Axis {axis} is not {given[axis]}.{before}"
     if isinstance(due, str):
-        return f"{given} is not among the choices, or not the right one."
+        return "", f"{given} is not among the choices, or not the right one."
     if given != given or given in (math.inf, -math.inf):
-        return f"{given} is no answer."
-    if due and 0.001 < abs(given / due) < 1000:
-        return f"Not yet: your number is {given / due:.3g} times the right one."
-    return "Not yet: your number is far from the right one."
+        return "", f"{given} is no answer."
+    if isinstance(due, int) and given != int(given):
+        told = "It is a whole number, and yours is not: what is counted comes whole."
+        return "not a whole number", told
+    rounded = isinstance(due, int) and given % 1000 == 0 and due % 1000
+    if rounded and abs(given - due) < due / 1000:
+        return "rounded", "That is rounded: give the exact number."
+    told = "large" if given > due else "small"
+    return "", f"Not yet: that is too {told}. `hint()` says how to count."

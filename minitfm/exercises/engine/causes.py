@@ -14,6 +14,10 @@ from minitfm.exercises.engine.run import Raised
 # (what the exception's text matches, what to say; {0} is its first group)
 CAUSES = (
     (
+        r"maximum recursion depth",
+        "A function that calls itself without end: in a whole model your part stands in the place of the model's own.",
+    ),
+    (
         r"'Tensor' object is not callable",
         (
             "A tensor is called like a function. Where a function is asked for, hand over the function itself, or "

@@ -105,7 +105,7 @@ def load(path: str | Path) -> Text:
     try:
         kept = json.loads(Path(path).read_text())
         assert kept.pop("minitfm exercises") == 1
-    except (ValueError, KeyError, AssertionError, AttributeError):
+    except (ValueError, KeyError, TypeError, AssertionError, AttributeError):
         told = f"{path} is no progress file; `ex.save(path)` writes one"
         raise ValueError(told) from None
 

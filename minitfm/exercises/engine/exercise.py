@@ -3,6 +3,7 @@ about its inputs, and known mistakes. Everything else is drawn and found by the 
 """
 
 import ast
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -271,7 +272,10 @@ class Exercise(Task):
         self.special, self._inputs, self._init = special, inputs, init
         given, made = _documented(stub, shapes)
         self.shapes = {shape.name: shape for shape in given}
-        self.results = tuple((name, tuple(axes.split())) for name, axes in results)
+        self.results = tuple(
+            (name, tuple(axis.replace("-", " - ") for axis in axes.split()))
+            for name, axes in results
+        )
         if not self.results:
             told = made[0].axes if made else ()
             self.results = (("", tuple(axes.split()) if axes else told),)
@@ -377,7 +381,11 @@ class Exercise(Task):
         kinds += [(f"with {size} = 1", {size: 1}, {}) for size in self.sizes]
         kinds.append(("with inputs that are views", {}, {"view": True}))
         if numeric:
+            larger = {size: 17 + i for i, size in enumerate(self.sizes)}
+            if not isinstance(self.reference, type):
+                kinds.append(("with sizes around 20", larger, {}))
             kinds += [
+                ("where the first input is all 0", {}, {"zero": True}),
                 ("in float32", {}, {"dtype": torch.float32}),
                 ("with numbers of size 100", {}, {"spread": 100.0}),
                 ("with numbers of size 0.001", {}, {"spread": 0.001}),
@@ -405,6 +413,7 @@ class Exercise(Task):
         *,
         bare: bool = False,
         view: bool = False,
+        zero: bool = False,
         grad: bool = False,
         **options: Any,
     ) -> Case:
@@ -414,6 +423,8 @@ class Exercise(Task):
         if bare:
             count = sum(shape.optional for shape in self.shapes.values())
             args = args[: len(args) - count]
+        if zero and isinstance(args[0], Tensor) and args[0].is_floating_point():
+            args = (torch.zeros_like(args[0]), *args[1:])
         if view:
             args = tuple(as_view(arg) for arg in args)
         return Case(args, self._init(**sizes), note, sizes, grad)
@@ -448,15 +459,29 @@ class Exercise(Task):
 
     # The verdict
 
+    def passes(self, answer: Any) -> bool:
+        """Whether an answer is right, and nothing else: no explanation is looked for."""
+        truth = self.truth()
+        return all(
+            same(self.observe(answer, truth[i][0]), truth[i][1])
+            for i in self.explainer.order
+        )
+
     def _grade(self, answer: Any) -> Result:
         problem = self._unusable(answer)
         if problem:
             return self._no(problem)
-        clock = Clock(SECONDS)
         outcomes: list[Outcome] = []
-        for case, _ in self.truth():
+        cases = self.truth()
+        clock, modules = Clock(SECONDS), len(sys.modules)
+        for case, _ in cases:
             with clock:
                 outcomes.append(self.observe(answer, case, clock.left))
+            if outcomes[-1].stopped and len(sys.modules) > modules:
+                # the first call of a library loads it; that is not the learner's time
+                clock, modules = Clock(SECONDS), len(sys.modules)
+                with clock:
+                    outcomes[-1] = self.observe(answer, case, clock.left)
             verdict = self._hopeless(answer, outcomes[-1])
             if verdict is not None:  # a result that did not pass is false
                 return verdict
@@ -542,7 +567,9 @@ class Exercise(Task):
         if found:
             return self._told(found, outcome)
         if outcome.raised:
-            return self._no(self._raised(outcome, case))
+            why = cause(outcome.raised, case)
+            named = ("what the error means",) if why else ()
+            return self._no(self._raised(outcome, case), "error", named)
         rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
         message = self._difference(rows, case, outcome, truth)
         return self._no(message, "unknown mistake")
@@ -564,8 +591,9 @@ class Exercise(Task):
     ) -> str:
         good = {row[0].note for row in rows if same(row[1], row[2])}
         good -= {row[0].note for row in rows if row[0] is case}
-        fine = ", ".join(sorted(note for note in good if note))
-        tail = f" (Right already: {fine}.)" if fine else ""
+        fine = sorted(note for note in good if note)
+        more = f" and {len(fine) - 3} more" if len(fine) > 3 else ""
+        tail = f" (Right already: {', '.join(fine[:3])}{more}.)" if fine else ""
         part = next(
             (
                 i

@@ -85,3 +85,12 @@ class Inside(Exercise):
         if alone:
             return super()._grade(answer)
         return Result(self.name, False, alone.message, alone.kind, alone.mistakes)
+
+    def _raised(self, outcome: Outcome, case: Case) -> str:
+        error = outcome.raised
+        if error is not None and error.kind == "RecursionError":
+            return (
+                f"Your function calls the model's own part, `model.{self.part}` or what uses it. In the whole model "
+                "yours stands in that very place, so it calls itself: write its lines out."
+            )
+        return super()._raised(outcome, case)

@@ -160,12 +160,21 @@ def stopped_after(seconds: float) -> contextlib.AbstractContextManager[None]:
     return _watchdog(seconds)
 
 
+def importing(frame: FrameType | None) -> bool:
+    """Whether a module is being loaded, which must not be left half loaded."""
+    while frame is not None:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
+
+
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
     armed, began = True, time.monotonic()
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        if armed:
+        if armed and not importing(frame):
             raise Stopped
 
     handler = signal.signal(signal.SIGALRM, ring)
@@ -196,7 +205,8 @@ def _watchdog(seconds: float) -> Iterator[None]:
         wait = seconds
         while not done.wait(wait):
             with lock:
-                if not done.is_set():
+                frame = sys._current_frames().get(thread.value)
+                if not done.is_set() and not importing(frame):
                     raise_in(thread, ctypes.py_object(Stopped))
             wait = 0.2
 

@@ -1,0 +1,48 @@
+"""Answers that were once judged wrongly or explained badly."""
+
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minitfm.exercises.engine.answer import Answer
+from minitfm.exercises.engine.chapter import chapters
+from minitfm.exercises.engine.exercise import Exercise, Task
+from minitfm.exercises.engine.source import build, defined
+from tests.exercises.cases import CASES
+
+TASKS: dict[str, Task] = {
+    name: task
+    for chapter in chapters().values()
+    for name, task in chapter.exercises.items()
+}
+
+
+def answer_of(task: Task, code: str) -> Any:
+    """What the code means."""
+    if isinstance(task, Answer) or "def " not in code:
+        space = {"torch": torch, "np": np, "Fraction": Fraction, "Decimal": Decimal}
+        return eval(code, space)
+    assert isinstance(task, Exercise)
+    return build(code, defined(code), task.names)
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "verdict", "words"),
+    CASES,
+    ids=[f"{name}-{i}" for i, (name, *_) in enumerate(CASES)],
+)
+def test_it_is_judged_and_named(name: str, code: str, verdict: str, words: str):
+    task = TASKS[name]
+    result = task.grade(answer_of(task, code))
+    assert result.passed == (verdict == "right"), result
+    if verdict == "named":
+        assert result.mistakes, result
+    for word in filter(None, words.split("|")):
+        if word.startswith("not:"):
+            assert word.removeprefix("not:") not in result.message
+        else:
+            assert word in result.message
