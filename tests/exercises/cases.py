@@ -22,7 +22,7 @@ UNROLL = """def unroll(model, source, target, forced):
         logits, state = model.step(token, state)
         """
 VECTOR = """def source_vector(model, source):
-    mask = source != model.pad
+    mask = source != 0
     output, (h, c) = model.encoder(model.source_embedding(source), mask)
     """
 WEIGHTS = """def attention_weights(query, key, mask=None):
@@ -225,7 +225,7 @@ CASES = [
     ),
     (
         "source_vector",
-        "def f(model, source):\n    x = nn.utils.rnn.pack_padded_sequence(model.source_embedding(source), (source != model.pad).sum(1), batch_first=True, enforce_sorted=False)\n    output, (h, c) = model.encoder(x)\n    return torch.cat([h.flatten(1), c.flatten(1)], 1)",
+        "def f(model, source):\n    x = nn.utils.rnn.pack_padded_sequence(model.source_embedding(source), (source != 0).sum(1), batch_first=True, enforce_sorted=False)\n    output, (h, c) = model.encoder(x)\n    return torch.cat([h.flatten(1), c.flatten(1)], 1)",
         "named",
         "packed sequence",
     ),
@@ -289,7 +289,7 @@ CASES = [
         "perplexity",
         "def f(logits, target, pad=0):\n    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad, label_smoothing=0.1).exp()",
         "named",
-        "smoothing",
+        "smooth",
     ),
     (
         "step_jacobian",
