@@ -1196,3 +1196,172 @@ RIGHT_ANSWERS = {
     ],
     "placement": ["'B'", "'b'", "' B '", "str('B')"],
 }
+
+RIGHT["keep_heads"] = [
+    # slices, one head after the other
+    """def f(query, key, value, output, heads, keep):
+    d = query.shape[0] // heads
+    cut = lambda w: torch.cat([w[h * d : (h + 1) * d] for h in keep])
+    columns = [output[:, h * d : (h + 1) * d] for h in keep]
+    return cut(query), cut(key), cut(value), torch.cat(columns, dim=1)""",
+    # chunks, a list instead of a tuple
+    """def f(q, k, v, o, n, kept):
+    rows = [torch.cat([w.chunk(n)[h] for h in kept]) for w in (q, k, v)]
+    return rows + [torch.cat([o.chunk(n, dim=1)[h] for h in kept], 1)]""",
+    # rows by number
+    """def f(query, key, value, output, heads, keep):
+    d = len(query) // heads
+    index = [h * d + i for h in keep for i in range(d)]
+    return query[index], key[index], value[index], output[:, index]""",
+    # copies into empty matrices
+    """def f(query, key, value, output, heads, keep):
+    d = len(query) // heads
+    new = [torch.empty(len(keep) * d, query.shape[1], dtype=query.dtype) for _ in "qkv"]
+    out = torch.empty(output.shape[0], len(keep) * d, dtype=output.dtype)
+    for place, head in enumerate(keep):
+        to, of = slice(place * d, place * d + d), slice(head * d, head * d + d)
+        for target, source in zip(new, (query, key, value)):
+            target[to] = source[of]
+        out[:, to] = output[:, of]
+    return (*new, out)""",
+]
+
+RIGHT["heads_together"] = [
+    # the identity repeated
+    """def f(stack):
+    q, k, v = (torch.cat([getattr(head, name).weight for head in stack]) for name in ("query", "key", "value"))
+    return q, k, v, torch.eye(v.shape[1], dtype=v.dtype).repeat(1, len(stack))""",
+    # detached, stacked and flattened, a list
+    """def f(heads):
+    parts = [torch.stack([getattr(h, n).weight.detach() for h in heads]).flatten(0, 1) for n in ("query", "key", "value")]
+    d = parts[2].shape[1]
+    return [*parts, torch.cat(len(heads) * [torch.eye(d, dtype=parts[0].dtype)], 1)]""",
+    # kron
+    """def f(stack):
+    q = torch.cat([h.query.weight.data for h in stack])
+    k = torch.cat([h.key.weight.data for h in stack])
+    v = torch.cat([h.value.weight.data for h in stack])
+    one = torch.eye(stack[0].value.out_features, dtype=q.dtype)
+    return q, k, v, torch.kron(torch.ones(1, len(stack), dtype=q.dtype), one)""",
+    # written into a layer of the package
+    """def f(stack):
+    from minitfm.multihead import MultiHeadAttention
+    d_k, d_model = stack[0].query.weight.shape
+    layer = MultiHeadAttention(d_model, len(stack), d_k, d_model).to(stack[0].query.weight.dtype)
+    with torch.no_grad():
+        for i, head in enumerate(stack):
+            layer.query.weight[i * d_k : (i + 1) * d_k] = head.query.weight
+            layer.key.weight[i * d_k : (i + 1) * d_k] = head.key.weight
+            layer.value.weight[i * d_model : (i + 1) * d_model] = head.value.weight
+            layer.output.weight[:, i * d_model : (i + 1) * d_model] = torch.eye(d_model)
+    return layer.query.weight, layer.key.weight, layer.value.weight, layer.output.weight""",
+]
+
+RIGHT["who_meets"] = [
+    # sets, a list of lists made a tensor
+    """def f(tokens, heads):
+    lies_in = [{(t * heads + i) // tokens for i in range(heads)} for t in range(tokens)]
+    return torch.tensor([[bool(a & b) for b in lies_in] for a in lies_in])""",
+    # from the first and the last piece
+    """def f(tokens, heads):
+    t = torch.arange(tokens)
+    first, last = t * heads // tokens, (t * heads + heads - 1) // tokens
+    return (first.unsqueeze(1) <= last) & (first <= last.unsqueeze(1))""",
+    # by the view itself
+    """def f(tokens, heads):
+    owner = torch.arange(tokens).repeat_interleave(heads).view(heads, tokens)
+    found = torch.zeros(tokens, tokens, dtype=torch.bool)
+    for head in owner:
+        for i in head:
+            found[i, head] = True
+    return found""",
+    # counting shared heads
+    """def f(n, h):
+    owner = torch.arange(n).repeat_interleave(h).view(h, n)
+    inside = F.one_hot(owner, n).amax(1)
+    return inside.T @ inside > 0""",
+    # by experiment, through softmax and all
+    """def f(tokens, heads):
+    x = torch.randn(1, tokens, heads, dtype=torch.float64)
+    rows = []
+    for j in range(tokens):
+        y = x.clone()
+        y[:, j] = y[:, j] + 1.5
+        out = []
+        for z in (x, y):
+            s = z.view(1, heads, tokens, 1)
+            out.append((torch.softmax(s @ s.mT, -1) @ s).reshape(tokens, heads))
+        rows.append((out[0] - out[1]).abs().amax(1) > 1e-13)
+    return torch.stack(rows, 1)""",
+]
+
+RIGHT["multi_query"] = [
+    # einsum
+    """class M(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        b, n, d = query.shape
+        q = self.query(query).view(b, n, self.heads, -1)
+        scores = torch.einsum("bqhd,bkd->bhqk", q, self.key(key)) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask[:, None], -math.inf)
+        w = scores.softmax(-1)
+        if mask is not None:
+            w = w.masked_fill(~mask[:, None], 0.0)
+        return self.output(torch.einsum("bhqk,bkd->bqhd", w, self.value(value)).reshape(b, n, d))""",
+    # a loop over the heads
+    """class M(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        k, v = self.key(key), self.value(value)
+        found = []
+        for q in self.query(query).chunk(self.heads, -1):
+            found.append(scaled_dot_product_attention(q, k, v, mask))
+        return self.output(torch.cat(found, -1))""",
+    # keys and values repeated for every head
+    """class M(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        q = split_heads(self.query(query), self.heads)
+        k = self.key(key)[:, None].expand(-1, self.heads, -1, -1)
+        v = self.value(value)[:, None].repeat(1, self.heads, 1, 1)
+        return self.output(merge_heads(scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])))""",
+    # heads laid behind the queries: one attention over them all
+    """class M(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        b, n, d = query.shape
+        q = self.query(query).view(b, n * self.heads, d // self.heads)
+        if mask is not None:
+            mask = mask.expand(-1, n, -1).repeat_interleave(self.heads, dim=1)
+        found = scaled_dot_product_attention(q, self.key(key), self.value(value), mask)
+        return self.output(found.view(b, n, d))""",
+]
