@@ -232,7 +232,8 @@ encoder_layer = Exercise(
         super().__init__()
         self.self_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
 
     def forward(self, x, mask):
         """x (batch, source, d_model), mask (batch, 1 or source, source) -> (batch, source, d_model)"""
@@ -243,7 +244,8 @@ encoder_layer = Exercise(
         super().__init__()
         self.self_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
 
     def forward(self, x, mask):
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
@@ -287,7 +289,9 @@ decoder_layer = Exercise(
         self.self_attention = attention_layer(config)
         self.cross_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
+        self.residual_3 = residual_layer(config)
 
     def forward(self, x, memory, mask, memory_mask):
         """x (batch, target, d_model), memory (batch, source, d_model) -> (batch, target, d_model)"""
@@ -299,7 +303,9 @@ decoder_layer = Exercise(
         self.self_attention = attention_layer(config)
         self.cross_attention = attention_layer(config)
         self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
+        self.residual_3 = residual_layer(config)
 
     def forward(self, x, memory, mask, memory_mask):
         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
