@@ -94,8 +94,8 @@ class Trace:
             for title in ("layer or function", "goes in", "comes out")
         )
         return (
-            '<div style="overflow-x:auto" tabindex="0" role="region"'
-            ' aria-label="Shapes on the way through the model">'
+            '<div class="minitfm-trace" style="overflow-x:auto" tabindex="0"'
+            ' role="region" aria-label="Shapes on the way through the model">'
             '<table style="border-collapse:collapse;font-size:.85em">'
             f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
         )

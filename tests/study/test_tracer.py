@@ -42,10 +42,11 @@ def test_a_readers_model_is_drawn_layer_in_layer_with_the_axes_names() -> None:
 
 def test_functions_that_name_their_axes_are_drawn_where_they_are_called() -> None:
     drawn = trace(SelfAttention(8, 4, causal=True), torch.randn(1, 6, 8))
-    attention = named(drawn, "scaled_dot_product_attention")
-    assert attention.depth == 1
+    attention = named(drawn, "attention_weights")
+    assert attention.depth == 2  # in weights(), in the layer
     assert attention.inputs["query"] == [("batch", 1), ("query", 6), ("d_k", 4)]
-    assert attention.inputs["value"] == [("batch", 1), ("key", 6), ("d_v", 8)]
+    assert attention.inputs["key"] == [("batch", 1), ("key", 6), ("d_k", 4)]
+    assert attention.outputs == [[("batch", 1), ("query", 6), ("key", 6)]]
     assert named(drawn, "causal_mask").outputs == [[("query", 6), ("key", 6)]]
 
 
