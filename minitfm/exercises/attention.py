@@ -1,16 +1,330 @@
-"""Exercises of chapter 4: the weights of attention, and scaled dot-product
-attention.
+"""Exercises of chapter 4: how many keys a query looks at, how long it must be, attention
+put together from parts, its derivative, and Luong's general score in a model; and the
+weights of attention, and scaled dot-product attention.
 """
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
 
 from minitfm import attention
 from minitfm.exercises.engine.chapter import Chapter, load, save
+from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise
 from minitfm.exercises.engine.plug import plugged
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("attention", asks="attention_weights scaled_dot_product")
+chapter = Chapter(
+    "attention",
+    asks="keys_looked_at query_length merged attention_slope general_attention",
+)
 progress = chapter.progress
+
+
+def entropy_of_the_package(weights: Tensor) -> Tensor:
+    """Exponentiate torch's own entropy, row by row."""
+    rows = weights.flatten(0, 1)
+    found = [
+        torch.distributions.Categorical(row).entropy().exp() if row.sum() > 0 else 0.0
+        for row in rows
+    ]
+    return torch.tensor(found, dtype=weights.dtype).view(weights.shape[:-1])
+
+
+def _weights(draw: Draw, batch: int, query: int, key: int) -> tuple[Tensor]:
+    """Weights of every kind: flat, sharp, with zeros, and a row of nothing."""
+    scores = 3 * torch.randn(
+        batch, query, key, generator=draw.generator, dtype=torch.float64
+    )
+    mask = draw.mask(batch, query, key)
+    weights = attention.masked_softmax(scores, mask)
+    return (weights.to(draw.dtype),)
+
+
+def _odd_weights(draw: Draw) -> list[Case]:
+    one = torch.eye(4, dtype=torch.float64).unsqueeze(0)
+    flat = torch.full((1, 2, 5), 0.2, dtype=torch.float64)
+    nothing = torch.tensor([[[0.0, 0, 0, 0], [0.5, 0.5, 0, 0]]], dtype=torch.float64)
+    return [
+        Case((one,), (), "where all the weight is on one key"),
+        Case((flat,), (), "where all weights are equal"),
+        Case((nothing,), (), "with a query that may look at nothing"),
+    ]
+
+
+keys_looked_at = Exercise(
+    chapter,
+    "keys_looked_at",
+    difficulty=1,
+    minutes=6,
+    stub='''def keys_looked_at(weights):
+    """weights (batch, query, key) -> (batch, query)"""
+    raise NotImplementedError
+''',
+    solution="""def keys_looked_at(weights):
+    logs = torch.where(weights > 0, weights, 1.0).log()
+    count = (-(weights * logs).sum(-1)).exp()
+    return torch.where(weights.sum(-1) > 0, count, 0.0)""",
+    package=entropy_of_the_package,
+    inputs=_weights,
+    special=_odd_weights,
+    without=["with numbers of size 100", "with numbers of size 0.001"],
+    gradients=False,
+    mistakes="""
+exp missing: (-(weights * logs).sum(-1)).exp() => -(weights * logs).sum(-1)
+sign: (-(weights * logs).sum(-1)).exp() => (weights * logs).sum(-1).exp()
+NaN at zero weights: torch.where(weights > 0, weights, 1.0).log() => weights.log()
+one for nothing: torch.where(weights.sum(-1) > 0, count, 0.0) => count
+mean instead of sum: (weights * logs).sum(-1) => (weights * logs).mean(-1)
+unweighted: (weights * logs).sum(-1) => logs.mean(-1)
+over the queries: (weights * logs).sum(-1) => (weights * logs).sum(-2)
++ weights.sum(-1) > 0 => weights.sum(-2) > 0
+bits against e: .log() => .log2()
+""",
+    wrong={
+        "keys with any weight": lambda weights: (weights > 0).sum(-1).double(),
+        "inverse of the squares": lambda weights: torch.where(
+            weights.sum(-1) > 0, 1 / (weights**2).sum(-1).clamp(min=1e-30), 0.0
+        ),
+        "inverse of the largest": lambda weights: torch.where(
+            weights.sum(-1) > 0, 1 / weights.amax(-1).clamp(min=1e-30), 0.0
+        ),
+    },
+)
+
+
+def length_by_bisection(share: float, keys: int, d_k: int) -> float:
+    """Try lengths with the package's attention until the first key gets its share."""
+    low, high = 0.0, 1e5
+    key = torch.eye(keys, max(keys, d_k), dtype=torch.float64)
+    at_unit = key[:1] * (key.shape[1] / d_k) ** 0.5  # as if there were d_k numbers
+    for _ in range(200):
+        middle = (low + high) / 2
+        weight = attention.attention_weights(middle * at_unit, key)[0, 0]
+        low, high = (middle, high) if weight < share else (low, middle)
+    return low
+
+
+def _lengths(draw: Draw) -> list[Case]:
+    wanted = [(0.5, 3, 4), (0.9, 10, 64), (0.99, 5, 1), (0.6, 7, 16), (0.3, 4, 9)]
+    return [
+        Case(args, (), f"with share {args[0]}, {args[1]} keys, d_k = {args[2]}")
+        for args in wanted
+    ]
+
+
+query_length = Exercise(
+    chapter,
+    "query_length",
+    difficulty=2,
+    minutes=8,
+    stub='''def query_length(share, keys, d_k):
+    """share a number below 1, keys and d_k whole numbers -> one number"""
+    raise NotImplementedError
+''',
+    solution="""def query_length(share, keys, d_k):
+    score = math.log(share * (keys - 1) / (1 - share))
+    return score * math.sqrt(d_k)""",
+    package=length_by_bisection,
+    special=_lengths,
+    gradients=False,
+    mistakes="""
+root missing:  * math.sqrt(d_k) =>
+times d_k: math.sqrt(d_k) => d_k
+divided by the root: score * math.sqrt => score / math.sqrt
+own key counted: keys - 1 => keys
+other keys forgotten: share * (keys - 1) / (1 - share) => share / (1 - share)
+share alone: share * (keys - 1) / (1 - share) => share
+log missing: math.log(share * (keys - 1) / (1 - share)) => share * (keys - 1) / (1 - share)
+log of base 10: math.log( => math.log10(
+log of base 2: math.log( => math.log2(
+upside down: share * (keys - 1) / (1 - share) => (1 - share) / (share * (keys - 1))
+others at zero: share * (keys - 1) / (1 - share) => (keys - 1) / (1 - share)
+""",
+)
+
+
+def _parts(draw: Draw, batch: int, query: int, d_v: int) -> tuple[Tensor, ...]:
+    """Two parts of one attention, as if its keys had been split."""
+    return tuple(
+        part
+        for _ in range(2)
+        for part in (draw.normal(batch, query, d_v), draw.normal(batch, query))
+    )
+
+
+def _empty_part(draw: Draw) -> list[Case]:
+    a, log_a, b, log_b = _parts(draw, 2, 3, 4)
+    log_a[0], a[0] = -torch.inf, 0.0
+    far = (a, log_a + 5_000.0, b, log_b + 5_000.0)
+    return [
+        Case((a, log_a, b, log_b), (), "where a part is empty"),
+        Case(far, (), "with scores in the thousands"),
+    ]
+
+
+def merged_by_the_package(
+    a: Tensor, log_a: Tensor, b: Tensor, log_b: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Take each part for one key with one value, whose score is its logarithm."""
+    scores = torch.stack([log_a, log_b], dim=-1)
+    weights = attention.masked_softmax(scores)
+    return (weights.unsqueeze(-2) @ torch.stack([a, b], -2)).squeeze(
+        -2
+    ), scores.logsumexp(-1)
+
+
+merged = Exercise(
+    chapter,
+    "merged",
+    difficulty=3,
+    minutes=12,
+    stub='''def merged(a, log_a, b, log_b):
+    """a and b (batch, query, d_v), log_a and log_b (batch, query)
+    -> output (batch, query, d_v), log (batch, query)"""
+    raise NotImplementedError
+''',
+    solution="""def merged(a, log_a, b, log_b):
+    log = torch.logaddexp(log_a, log_b)
+    share_a, share_b = (log_a - log).exp(), (log_b - log).exp()
+    output = share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b
+    return output, log""",
+    package=merged_by_the_package,
+    inputs=_parts,
+    sizes="batch query d_v",
+    special=_empty_part,
+    results=[("output", "batch query d_v"), ("log", "batch query")],
+    mistakes="""
+plain mean: share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b => (a + b) / 2
+plain sum: share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b => a + b
+logs as weights: (log_a - log).exp(), (log_b - log).exp() => log_a / (log_a + log_b), log_b / (log_a + log_b)
+logs added: torch.logaddexp(log_a, log_b) => log_a + log_b
+larger log: torch.logaddexp(log_a, log_b) => torch.maximum(log_a, log_b)
+parts exchanged: (log_a - log).exp(), (log_b - log).exp() => (log_b - log).exp(), (log_a - log).exp()
+not divided: (log_a - log).exp(), (log_b - log).exp() => log_a.exp(), log_b.exp()
+overflow: torch.logaddexp(log_a, log_b) => (log_a.exp() + log_b.exp()).log()
+sum instead of its log: return output, log => return output, log.exp()
+""",
+)
+
+
+def slope_by_autograd(
+    query: Float[Tensor, "batch query d_k"],
+    key: Float[Tensor, "batch key d_k"],
+    value: Float[Tensor, "batch key d_v"],
+) -> Float[Tensor, "batch query d_v d_k"]:
+    """Differentiate the package's attention, query by query."""
+    rows = []
+    for q, k, v in zip(query, key, value):
+
+        def one(x: Tensor, k: Tensor = k, v: Tensor = v) -> Tensor:
+            return attention.scaled_dot_product_attention(x.unsqueeze(0), k, v)[0]
+
+        rows.append(
+            torch.stack([torch.autograd.functional.jacobian(one, x) for x in q])
+        )
+    return torch.stack(rows)
+
+
+attention_slope = Exercise(
+    chapter,
+    "attention_slope",
+    difficulty=3,
+    minutes=15,
+    stub='''def attention_slope(query, key, value):
+    """query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v)
+    -> (batch, query, d_v, d_k)"""
+    raise NotImplementedError
+''',
+    solution="""def attention_slope(query, key, value):
+    d_k = query.shape[-1]
+    weights = (query @ key.mT / math.sqrt(d_k)).softmax(-1)
+    mean_value, mean_key = weights @ value, weights @ key
+    together = torch.einsum("bqk,bkv,bkd->bqvd", weights, value, key)
+    covariance = together - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2)
+    return covariance / math.sqrt(d_k)""",
+    package=slope_by_autograd,
+    gradients=False,
+    mistakes="""
+root missing: return covariance / math.sqrt(d_k) => return covariance
+divided by d_k: return covariance / math.sqrt(d_k) => return covariance / d_k
+means not subtracted:  - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2) =>
+means added: together - mean_value => together + mean_value
+scores not scaled: (query @ key.mT / math.sqrt(d_k)) => (query @ key.mT)
+plain means: weights @ value, weights @ key => value.mean(1, keepdim=True), key.mean(1, keepdim=True)
+plain covariance: .softmax(-1) => .softmax(-1) * 0 + 1 / key.shape[1]
+axes exchanged: return covariance / math.sqrt(d_k) => return (covariance / math.sqrt(d_k)).mT
+sample covariance: return covariance / math.sqrt(d_k) => return covariance / math.sqrt(d_k) * key.shape[1] / (key.shape[1] - 1 + 1e-9)
+""",
+)
+
+
+class GeneralAttention(nn.Module):
+    """Luong's general score, by the package's softmax."""
+
+    def __init__(self, d_query: int, d_key: int) -> None:
+        """Make the matrix between query and key."""
+        super().__init__()
+        self.matrix = nn.Linear(d_key, d_query, bias=False)
+
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None
+    ) -> Tensor:
+        """Average the values."""
+        scores = query @ self.matrix(key).transpose(-2, -1)
+        return attention.masked_softmax(scores, mask) @ value
+
+
+general_attention = Exercise(
+    chapter,
+    "general_attention",
+    difficulty=4,
+    minutes=15,
+    stub='''class GeneralAttention(nn.Module):
+    def __init__(self, d_query, d_key):
+        super().__init__()
+        self.matrix = nn.Linear(d_key, d_query, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        """query (batch, query, d_query), key (batch, key, d_key), value (batch, key, d_v),
+        mask (batch, query, key) or None -> (batch, query, d_v)"""
+        raise NotImplementedError
+''',
+    solution="""class GeneralAttention(nn.Module):
+    def __init__(self, d_query, d_key):
+        super().__init__()
+        self.matrix = nn.Linear(d_key, d_query, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        scores = query @ self.matrix(key).transpose(-2, -1)
+        if mask is None:
+            weights = scores.softmax(-1)
+        else:
+            weights = scores.where(mask, -math.inf).softmax(-1)
+            weights = weights.where(mask, 0.0)
+        return weights @ value""",
+    package=GeneralAttention,
+    sizes="batch query key d_query d_key d_v",
+    init=lambda d_query, d_key, **_: (d_query, d_key),
+    axes="batch query d_v",
+    mistakes="""
+divided by a root: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / query.shape[-1] ** 0.5
+softmax over the queries: softmax(-1) => softmax(-2)
+softmax over the batch: softmax(-1) => softmax(0)
+no softmax: .softmax(-1) =>
+mask inverted: scores.where(mask, => scores.where(~mask,
++ weights.where(mask, => weights.where(~mask,
+mask ignored: if mask is None: => if True:
+NaN where nothing may be attended to: weights = weights.where(mask, 0.0) => weights = weights
+uniform where nothing may be attended to: -math.inf => -1e9
++ weights = weights.where(mask, 0.0) => weights = weights
+masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
+mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
+values through the matrix: weights @ value => weights @ self.matrix(value)
+keys averaged: weights @ value => weights @ key
+""",
+)
 
 
 attention_weights = Exercise(

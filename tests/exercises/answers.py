@@ -5,6 +5,14 @@ Each text defines the answer last; it may use torch, F, nn, math and what its ex
 
 RIGHT: dict[str, list[str]] = {}
 
+GENERAL = """class GeneralAttention(nn.Module):
+    def __init__(self, d_query, d_key):
+        super().__init__()
+        self.matrix = nn.Linear(d_key, d_query, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+"""
+
 RIGHT["rnn_step"] = [
     """def f(x, h, w, b, u):
     return torch.tanh(F.linear(x, w, b) + F.linear(h, u))""",
@@ -254,6 +262,131 @@ RIGHT["lstm"] = [
         c = pair[1].masked_fill(padding[:, t], 0) + c.masked_fill(~padding[:, t], 0)
         output[:, t] = h.masked_fill(hidden[:, t], 0)
     return output, h, c""",
+]
+
+RIGHT["keys_looked_at"] = [
+    # the library's x ln x
+    """def f(weights):
+    return torch.special.entr(weights).sum(-1).exp() * (weights.sum(-1) > 0)""",
+    # product of powers: 0 ** 0 is 1
+    """def f(w):
+    n = 1 / (w ** w).prod(-1)
+    n[w.sum(-1) == 0] = 0
+    return n""",
+    # row by row, in Python
+    """def f(weights):
+    out = torch.zeros(weights.shape[:2], dtype=weights.dtype)
+    for i, sentence in enumerate(weights):
+        for j, row in enumerate(sentence):
+            real = [w for w in row.tolist() if w > 0]
+            if real:
+                out[i, j] = math.exp(-sum(w * math.log(w) for w in real))
+    return out""",
+    # numbers in lists
+    """def f(weights):
+    return [[float(torch.distributions.Categorical(r).entropy().exp()) if r.sum() > 0 else 0.0 for r in s]
+            for s in weights]""",
+    # clamped logarithm
+    """def f(weights):
+    h = -(weights * weights.clamp(min=1e-300 if weights.dtype == torch.float64 else 1e-38).log()).sum(dim=2)
+    return torch.where(weights.any(dim=2), torch.exp(h), torch.zeros_like(h))""",
+]
+
+RIGHT["query_length"] = [
+    """def f(share, keys, d_k):
+    return d_k ** 0.5 * (math.log(share) - math.log(1 - share) + math.log(keys - 1))""",
+    """def f(share, n, d_k):
+    p = torch.tensor(share, dtype=torch.float64)
+    return (p.logit() + math.log(n - 1)) * d_k ** 0.5""",
+    """def f(share, keys, d_k):
+    rest = (1 - share) / (keys - 1)
+    return math.log(share / rest) * math.sqrt(d_k)""",
+    # by bisection
+    """def f(share, keys, d_k):
+    low, high = 0.0, 200.0
+    for _ in range(100):
+        s = (low + high) / 2
+        low, high = (s, high) if 1 / (1 + (keys - 1) * math.exp(-s)) < share else (low, s)
+    return s * math.sqrt(d_k)""",
+]
+
+RIGHT["merged"] = [
+    # two scores, one softmax
+    """def f(a, log_a, b, log_b):
+    logs = torch.stack([log_a, log_b])
+    w = logs.softmax(0).unsqueeze(-1)
+    return w[0] * a + w[1] * b, logs.logsumexp(0)""",
+    # a sigmoid of the difference
+    """def f(a, log_a, b, log_b):
+    s = torch.sigmoid(log_a - log_b)[..., None]
+    return s * a + (1 - s) * b, torch.logaddexp(log_b, log_a)""",
+    # subtract the larger by hand
+    """def f(a, la, b, lb):
+    m = torch.maximum(la, lb)
+    ea, eb = torch.exp(la - m), torch.exp(lb - m)
+    return (ea[..., None] * a + eb[..., None] * b) / (ea + eb)[..., None], m + torch.log(ea + eb)""",
+    # einsum, a list
+    """def f(a, log_a, b, log_b):
+    log = torch.logsumexp(torch.stack((log_a, log_b), -1), -1)
+    w = torch.exp(torch.stack((log_a, log_b), -1) - log.unsqueeze(-1))
+    return [torch.einsum("bqp,bqpv->bqv", w, torch.stack((a, b), 2)), log]""",
+]
+
+RIGHT["attention_slope"] = [
+    # centered values and keys
+    """def f(query, key, value):
+    d = key.shape[2]
+    w = (query @ key.transpose(1, 2) / d ** 0.5).softmax(2)
+    k = key.unsqueeze(1) - (w @ key).unsqueeze(2)
+    v = value.unsqueeze(1) - (w @ value).unsqueeze(2)
+    return (w.unsqueeze(-1) * v).transpose(2, 3) @ k / d ** 0.5""",
+    # through the derivative of the softmax
+    """def f(query, key, value):
+    d = key.shape[-1]
+    w = torch.softmax(torch.einsum("bqd,bkd->bqk", query, key) / math.sqrt(d), -1)
+    j = torch.diag_embed(w) - w.unsqueeze(-1) * w.unsqueeze(-2)
+    return torch.einsum("bqij,biv,bjd->bqvd", j, value, key) / math.sqrt(d)""",
+    # sentence by sentence, query by query
+    """def f(query, key, value):
+    out = []
+    for q, k, v in zip(query, key, value):
+        rows = []
+        for one in q:
+            w = (k @ one / len(one) ** 0.5).softmax(0)
+            rows.append(((v.T * w) @ k - torch.outer(w @ v, w @ k)) / len(one) ** 0.5)
+        out.append(torch.stack(rows))
+    return torch.stack(out)""",
+    # autograd after all
+    """def f(query, key, value):
+    def one(q, k, v):
+        return F.scaled_dot_product_attention(q[None, None], k[None], v[None])[0, 0]
+    return torch.stack([torch.stack([torch.autograd.functional.jacobian(lambda x: one(x, k, v), x) for x in q])
+                        for q, k, v in zip(query, key, value)])""",
+]
+
+RIGHT["general_attention"] = [
+    # the query through the matrix instead
+    GENERAL
+    + """        scores = torch.einsum("bqi,ij,bkj->bqk", query, self.matrix.weight, key)
+        if mask is not None:
+            scores = scores.masked_fill(~mask, float("-inf"))
+        return torch.nan_to_num(scores.softmax(-1)) @ value""",
+    # PyTorch's own, its scale 1
+    GENERAL
+    + """        return F.scaled_dot_product_attention(query, self.matrix(key), value, attn_mask=mask, scale=1.0)""",
+    # a softmax by hand
+    GENERAL
+    + """        scores = query @ self.matrix(key).mT
+        allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+        low = scores.masked_fill(~allowed, -1e30).amax(-1, keepdim=True)
+        parts = torch.where(allowed, torch.where(allowed, scores - low, 0.0).exp(), 0.0)
+        total = parts.sum(-1, keepdim=True)
+        return parts / torch.where(total > 0, total, 1.0) @ value""",
+    # another argument order by keyword
+    GENERAL
+    + """        s = torch.bmm(F.linear(query, self.matrix.weight.T), key.transpose(1, 2))
+        w = s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.0)
+        return torch.bmm(w, value)""",
 ]
 
 RIGHT["attention_weights"] = [
