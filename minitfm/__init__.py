@@ -96,7 +96,10 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
-        shows="The same task and budget with attention; why scores are divided by √dₖ",
+        45,
+        shows="A soft dictionary to drag a query through; the same tasks and budget "
+        "with attention, and where the wall went; why scores are divided by √dₖ; "
+        "what each projection is for",
     ),
     Chapter(
         5,

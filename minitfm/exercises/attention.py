@@ -182,7 +182,8 @@ merged = Exercise(
     minutes=12,
     stub='''def merged(a, log_a, b, log_b):
     """a and b (batch, query, d_v), log_a and log_b (batch, query)
-    -> output (batch, query, d_v), log (batch, query)"""
+    -> output (batch, query, d_v), log (batch, query)
+    """
     raise NotImplementedError
 ''',
     solution="""def merged(a, log_a, b, log_b):
@@ -234,7 +235,8 @@ attention_slope = Exercise(
     minutes=15,
     stub='''def attention_slope(query, key, value):
     """query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v)
-    -> (batch, query, d_v, d_k)"""
+    -> (batch, query, d_v, d_k)
+    """
     raise NotImplementedError
 ''',
     solution="""def attention_slope(query, key, value):
@@ -287,8 +289,9 @@ general_attention = Exercise(
         self.matrix = nn.Linear(d_key, d_query, bias=False)
 
     def forward(self, query, key, value, mask=None):
-        """query (batch, query, d_query), key (batch, key, d_key), value (batch, key, d_v),
-        mask (batch, query, key) or None -> (batch, query, d_v)"""
+        """query (batch, query, d_query), key (batch, key, d_key), value (batch,
+        key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
+        """
         raise NotImplementedError
 ''',
     solution="""class GeneralAttention(nn.Module):
