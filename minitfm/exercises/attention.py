@@ -215,17 +215,14 @@ def slope_by_autograd(
     key: Float[Tensor, "batch key d_k"],
     value: Float[Tensor, "batch key d_v"],
 ) -> Float[Tensor, "batch query d_v d_k"]:
-    """Differentiate the package's attention, query by query."""
-    rows = []
-    for q, k, v in zip(query, key, value):
-
-        def one(x: Tensor, k: Tensor = k, v: Tensor = v) -> Tensor:
-            return attention.scaled_dot_product_attention(x.unsqueeze(0), k, v)[0]
-
-        rows.append(
-            torch.stack([torch.autograd.functional.jacobian(one, x) for x in q])
-        )
-    return torch.stack(rows)
+    """Differentiate the package's attention, one number of the output at a time: a
+    query moves its own output alone, so the sum over the queries will do.
+    """
+    query = query.detach().requires_grad_()
+    output = attention.scaled_dot_product_attention(query, key, value)
+    sums = output.sum((0, 1)).unbind()
+    slopes = [torch.autograd.grad(one, query, retain_graph=True)[0] for one in sums]
+    return torch.stack(slopes, dim=2)
 
 
 attention_slope = Exercise(
@@ -247,6 +244,7 @@ attention_slope = Exercise(
     covariance = together - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2)
     return covariance / math.sqrt(d_k)""",
     package=slope_by_autograd,
+    without=["with numbers of size 100"],  # there the derivative is 0 but for rounding
     gradients=False,
     mistakes="""
 root missing: return covariance / math.sqrt(d_k) => return covariance

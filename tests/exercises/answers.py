@@ -358,10 +358,10 @@ RIGHT["attention_slope"] = [
     return torch.stack(out)""",
     # autograd after all
     """def f(query, key, value):
-    def one(q, k, v):
-        return F.scaled_dot_product_attention(q[None, None], k[None], v[None])[0, 0]
-    return torch.stack([torch.stack([torch.autograd.functional.jacobian(lambda x: one(x, k, v), x) for x in q])
-                        for q, k, v in zip(query, key, value)])""",
+    q = query.detach().requires_grad_()
+    out = F.scaled_dot_product_attention(q, key, value)
+    rows = [torch.autograd.grad(out[..., v].sum(), q, retain_graph=True)[0] for v in range(value.shape[2])]
+    return torch.stack(rows, 2)""",
 ]
 
 RIGHT["general_attention"] = [
