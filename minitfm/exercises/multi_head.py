@@ -117,7 +117,7 @@ def _stack(
     made = [SelfAttention(d_model, d_k) for _ in range(heads)]
     for part in made:
         for weight in part.parameters():
-            weight.data = draw.normal(*weight.shape)
+            weight.data = draw.normal(*weight.shape, dtype=torch.float32)
     return (made,)
 
 
@@ -126,7 +126,7 @@ def _by_hand(stack: list[SelfAttention]) -> tuple[Tensor, ...]:
         torch.stack([getattr(part, name).weight for part in stack]).flatten(0, 1)
         for name in ("query", "key", "value")
     )
-    ones = torch.eye(stack[0].value.out_features, dtype=query.dtype)
+    ones = torch.eye(stack[0].value.out_features)
     return query, key, value, ones.repeat(1, len(stack))
 
 
@@ -147,7 +147,7 @@ heads_together = Exercise(
     query = torch.cat([head.query.weight for head in stack])
     key = torch.cat([head.key.weight for head in stack])
     value = torch.cat([head.value.weight for head in stack])
-    output = torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1)
+    output = torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1)
     return query, key, value, output""",
     package=_by_hand,
     inputs=_stack,
@@ -164,9 +164,9 @@ heads_together = Exercise(
 mean for sum:     return query, key, value, output =>     return query, key, value, output / len(stack)
 one block of the output:     return query, key, value, output =>     return query, key, value, output[:, :value.shape[1]]
 output by rows: for head in stack], dim=1) => for head in stack], dim=0)
-one large identity: torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1) => torch.eye(len(value), dtype=value.dtype)
-ones for the identity: torch.eye(value.shape[1], dtype=value.dtype) => torch.ones(value.shape[1], value.shape[1], dtype=value.dtype)
-numbers interleaved: torch.cat([torch.eye(value.shape[1], dtype=value.dtype) for head in stack], dim=1) => torch.eye(value.shape[1], dtype=value.dtype).repeat_interleave(len(stack), dim=1)
+one large identity: torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1) => torch.eye(len(value))
+ones for the identity: torch.eye(value.shape[1]) => torch.ones(value.shape[1], value.shape[1])
+numbers interleaved: torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1) => torch.eye(value.shape[1]).repeat_interleave(len(stack), dim=1)
 weights laid side by side: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
 + torch.cat([head.key.weight for head in stack]) => torch.cat([head.key.weight for head in stack], dim=1)
 + torch.cat([head.value.weight for head in stack]) => torch.cat([head.value.weight for head in stack], dim=1)
@@ -227,6 +227,8 @@ who_meets = Exercise(
     mistakes="""
 everybody: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return torch.ones(tokens, tokens, dtype=torch.bool)
 a token in one head alone: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => first = torch.arange(tokens) * heads // tokens⏎    return first.unsqueeze(1) == first
+equal groups: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // -(-tokens // heads)⏎    return group.unsqueeze(1) == group
+by way of others: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => shared = inside.double() @ inside.double().T⏎    return shared.matrix_power(tokens) > 0
 groups of as many tokens as heads: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // heads⏎    return group.unsqueeze(1) == group
 causal on top: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1).tril()
 those who do not meet: return ( => return ~(
@@ -254,6 +256,28 @@ class _MultiQuery(nn.Module):
             for q in self.query(query).chunk(self.heads, dim=-1)
         ]
         return self.output(torch.cat(found, dim=-1))
+
+
+WRITTEN_OUT = """class MultiQueryAttention(nn.Module):
+    def __init__(self, d_model, heads):
+        super().__init__()
+        self.heads = heads
+        self.query = nn.Linear(d_model, d_model, bias=False)
+        self.key = nn.Linear(d_model, d_model // heads, bias=False)
+        self.value = nn.Linear(d_model, d_model // heads, bias=False)
+        self.output = nn.Linear(d_model, d_model, bias=False)
+
+    def forward(self, query, key, value, mask=None):
+        q = split_heads(self.query(query), self.heads)
+        k = self.key(key).unsqueeze(1)
+        v = self.value(value).unsqueeze(1)
+        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+        if mask is not None:
+            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+        weights = scores.softmax(-1)
+        if mask is not None:
+            weights = weights.masked_fill(~mask.unsqueeze(1), 0.0)
+        return self.output(merge_heads(weights @ v))"""
 
 
 multi_query = Exercise(
@@ -304,6 +328,7 @@ multi_query = Exercise(
     init=lambda heads, d_head, **_: (heads * d_head, heads),
     special=lambda draw: _masks(draw),
     axes="batch query d_model",
+    forms=(WRITTEN_OUT,),
     mistakes="""
 output projection missing: self.output(merge_heads(result)) => merge_heads(result)
 keys without the heads' axis: self.key(key).unsqueeze(1) => self.key(key)
@@ -315,6 +340,9 @@ not merged by heads: merge_heads(result) => result.reshape(query.shape)
 heads averaged: merge_heads(result) => merge_heads(result.mean(1, keepdim=True).expand_as(result))
 mask not over the heads: mask = mask.unsqueeze(1) => mask = mask
 mask ignored: (q, k, v, mask) => (q, k, v)
+mask inverted: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(mask, -math.inf)⏎        result = scores.softmax(-1) @ v
+hidden by a large number: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -1e9)⏎        result = scores.softmax(-1) @ v
+NaN where nothing may be seen: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -math.inf)⏎        result = scores.softmax(-1) @ v
 scaled by d_model: scaled_dot_product_attention(q, k, v, mask) => scaled_dot_product_attention(q / math.sqrt(self.heads), k, v, mask)
 values from the keys: self.value(value) => self.value(key)
 keys from the query: self.key(key) => self.key(query)

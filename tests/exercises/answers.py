@@ -1363,24 +1363,24 @@ RIGHT["heads_together"] = [
     # the identity repeated
     """def f(stack):
     q, k, v = (torch.cat([getattr(head, name).weight for head in stack]) for name in ("query", "key", "value"))
-    return q, k, v, torch.eye(v.shape[1], dtype=v.dtype).repeat(1, len(stack))""",
+    return q, k, v, torch.eye(v.shape[1]).repeat(1, len(stack))""",
     # detached, stacked and flattened, a list
     """def f(heads):
     parts = [torch.stack([getattr(h, n).weight.detach() for h in heads]).flatten(0, 1) for n in ("query", "key", "value")]
     d = parts[2].shape[1]
-    return [*parts, torch.cat(len(heads) * [torch.eye(d, dtype=parts[0].dtype)], 1)]""",
+    return [*parts, torch.cat(len(heads) * [torch.eye(d)], 1)]""",
     # kron
     """def f(stack):
     q = torch.cat([h.query.weight.data for h in stack])
     k = torch.cat([h.key.weight.data for h in stack])
     v = torch.cat([h.value.weight.data for h in stack])
-    one = torch.eye(stack[0].value.out_features, dtype=q.dtype)
-    return q, k, v, torch.kron(torch.ones(1, len(stack), dtype=q.dtype), one)""",
+    one = torch.eye(stack[0].value.out_features)
+    return q, k, v, torch.kron(torch.ones(1, len(stack)), one)""",
     # written into a layer of the package
     """def f(stack):
     from minitfm.multihead import MultiHeadAttention
     d_k, d_model = stack[0].query.weight.shape
-    layer = MultiHeadAttention(d_model, len(stack), d_k, d_model).to(stack[0].query.weight.dtype)
+    layer = MultiHeadAttention(d_model, len(stack), d_k, d_model)
     with torch.no_grad():
         for i, head in enumerate(stack):
             layer.query.weight[i * d_k : (i + 1) * d_k] = head.query.weight
