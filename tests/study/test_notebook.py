@@ -21,7 +21,7 @@ def test_the_source_shown_is_the_file_s_and_links_to_its_lines():
     lines = (ROOT / path).read_text().splitlines()[int(first) - 1 : int(last)]
     code = textwrap.dedent("\n".join(lines))
     assert code.startswith("def forward(")
-    assert "F.layer_norm(" in lines[-1]
+    assert "layer_norm(" in lines[-1]
     assert f"```python\n{code}\n```" in markdown
     assert "[LayerNorm.forward in minitfm/layers.py]" in markdown
     assert repr(shown) == code
