@@ -89,7 +89,7 @@ class ChaptersDirective(FromMarkdown):
         minutes, status = "–", "planned"
         if self.exists(chapter):
             exercises = sum(minutes for _, minutes in self.asked(chapter).values())
-            minutes = f"{chapter.minutes or '?'} + {exercises} exercises"
+            minutes = f"{chapter.minutes or '?'} + {exercises} for exercises"
             status = f"{{doc}}`read it </notebooks/{chapter.notebook}>`"
         return (
             f"* - {chapter.number}\n"
