@@ -345,6 +345,16 @@ attention_weights = Exercise(
     weights = scores.where(mask, -math.inf).softmax(-1)
     return weights.where(mask, 0.0)""",
     package=attention.attention_weights,
+    forms=[
+        """def attention_weights(query, key, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return weights"""
+    ],
     mistakes="""
 no scaling:  / math.sqrt(d_k) =>
 scaled by d_k: / math.sqrt(d_k) => / d_k
@@ -398,6 +408,16 @@ scaled_dot_product = Exercise(
     return weights @ value""",
     package=attention.scaled_dot_product_attention,
     shapes="mask (batch, query, key) or None",
+    forms=[
+        """def scaled_dot_product_attention(query, key, value, mask=None):
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+    if mask is not None:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(-1)
+    if mask is not None:
+        weights = weights.masked_fill(~mask, 0.0)
+    return weights @ value"""
+    ],
     mistakes="""
 no scaling:  / math.sqrt(d_k) =>
 scaled by d_k: / math.sqrt(d_k) => / d_k

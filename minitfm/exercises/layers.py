@@ -96,6 +96,12 @@ layer_norm = Exercise(
     inputs=_vectors,
     special=_other_vectors,
     axes="batch token d_model",
+    forms=[
+        """def layer_norm(x, gain, bias, eps=1e-5):
+    mean = x.mean(-1, keepdim=True)
+    variance = x.var(-1, correction=0, keepdim=True)
+    return (x - mean) / torch.sqrt(variance + eps) * gain + bias"""
+    ],
     mistakes="""
 unbiased variance: (x - mean).square().mean(-1, keepdim=True) => x.var(-1, keepdim=True)
 normalized over the batch: x.mean(-1, keepdim=True) => x.mean(0, keepdim=True)

@@ -219,6 +219,13 @@ perplexity = Exercise(
     special=unevenly_labelled,
     without=["with vocabulary = 1"],
     gradients=False,
+    forms=[
+        """def perplexity(logits, target, pad=0):
+    log_p = logits.log_softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)
+    real = target != pad
+    loss = -(log_p * real).sum() / real.sum()
+    return loss.exp()"""
+    ],
     mistakes="""
 loss over padding: , ignore_index=pad =>
 + pad=0 => pad=-100

@@ -183,6 +183,10 @@ masked_loss = Exercise(
     inputs=labelled,
     special=lambda draw: [*unevenly_labelled(draw), _thousands(draw)],
     without=["with vocabulary = 1"],
+    forms=[
+        """def masked_loss(logits, target, pad=0):
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)"""
+    ],
     mistakes="""
 loss over padding: loss[real].mean() => loss.mean()
 mask inverted: target != pad => target == pad

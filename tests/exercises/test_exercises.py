@@ -112,6 +112,8 @@ def test_the_solution_is_equal_to_the_packages_object(name: str):
     task = CODE[name]
     if not isinstance(task, Inside):
         assert task.passes(task.package)
+        for form in task.forms:
+            assert task.passes(compiled(form, task.names))
 
 
 @pytest.mark.parametrize("name", CODE)

@@ -7,7 +7,7 @@ that fits no known mistake, and the tests reject each that differs from the refe
 
 import ast
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 OPERATORS: dict[type, tuple[type, ...]] = {
     ast.Add: (ast.Sub, ast.Mult),
@@ -80,6 +80,7 @@ class Edit:
         new: by what.
         was, now: the smallest piece that shows it, before and after.
         line: the line of the source in which it is.
+        of: whose source it is.
         label: both, unique in its source.
     """
 
@@ -90,6 +91,7 @@ class Edit:
     was: str
     now: str
     line: str = ""
+    of: str = "the reference"
 
     @property
     def label(self) -> str:
@@ -101,11 +103,11 @@ class Edit:
         return source[: self.start] + self.new + source[self.end :]
 
     def __str__(self) -> str:
-        told = f"`{self.now}` where the reference has `{self.was}`"
+        told = f"`{self.now}` where {self.of} has `{self.was}`"
         return told if self.line in ("", self.was) else f"{told}, in `{self.line}`"
 
 
-def edits(source: str) -> list[Edit]:
+def edits(source: str, of: str = "the reference") -> list[Edit]:
     """Every edit of one place that gives other code which compiles, likeliest first."""
     tree = ast.parse(source)
     lines = Positions(source)
@@ -120,7 +122,7 @@ def edits(source: str) -> list[Edit]:
                     continue
                 if text not in seen:
                     seen.add(text)
-                    found.append(edit)
+                    found.append(replace(edit, of=of))
     return sorted(found, key=lambda edit: ORDER.index(edit.kind))
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EDITS = 500  # single edits compared with one answer
 USUAL = 30  # of them in pairs
-PAIRS = 400
+PAIRS = 250
 
 Found = list[tuple["Mistake | Edit", ...]]
 
@@ -43,8 +43,9 @@ class Explainer:
     @cached_property
     def sources(self) -> list[tuple[str, list[Edit]]]:
         """The reference and its other forms, with all their edits."""
-        texts = (self.exercise.source, *self.exercise.forms)
-        return [(text, edits(text)) for text in texts]
+        source, forms = self.exercise.source, self.exercise.forms
+        others = [(text, edits(text, "another right answer")) for text in forms]
+        return [(source, edits(source)), *others]
 
     def smallest(self, outcomes: list[Outcome]) -> int:
         """The smallest case that failed."""
