@@ -248,6 +248,7 @@ ask_for = Exercise(
     mistakes="""
 other direction: W_Q[i + shift, i] => W_Q[i, i + shift]
 wraps around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[(i + shift) % places, i]
+other direction and around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[i, (i + shift) % places]
 wraps around in front: 0 <= i + shift < places => i + shift < places
 off by one: W_Q[i + shift, i] => W_Q[(i + shift + 1) % places, i]
 the token itself as well: return W_Q => return W_Q + torch.eye(places) * (shift != 0)
@@ -535,5 +536,7 @@ not scaled:  / math.sqrt(d_k) =>
 distance scaled, too: query @ key.transpose(-2, -1) / math.sqrt(d_k) - slope * distance => (query @ key.transpose(-2, -1) - slope * distance) / math.sqrt(d_k)
 distance ignored:  - slope * distance =>
 first token is NaN: .where(mask, 0.0) =>
+distance after the softmax:  - slope * distance =>
++ return weights @ value => return (weights - slope * distance) @ value
 """,
 )
