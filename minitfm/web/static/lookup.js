@@ -38,7 +38,7 @@ th, td { padding: .3rem .35rem; text-align: right; border-bottom: 1px solid var(
 th { font-size: 13px; } th:first-child { text-align: left; } tbody th { color: inherit; font-weight: 600; font-size: inherit; }
 tbody th::before { content: ""; display: inline-block; width: .7rem; height: .7rem; border-radius: 50%; margin-right: .4rem;
   background: var(--hue); }
-.bar { display: inline-block; vertical-align: middle; width: 4.5rem; height: .8rem; margin-left: .4rem; border-radius: 2px;
+.bar { display: inline-block; vertical-align: middle; width: 2.6rem; height: .8rem; margin-left: .4rem; border-radius: 2px;
   background: linear-gradient(to right, var(--hue) var(--share), var(--soft) var(--share)); }
 @container (max-width: 440px) { .bar { width: 2.2rem; } th, td { padding: .3rem .2rem; font-size: 13px; } }
 .answer { margin: .75rem 0 .5rem; } .answer b { font-size: 20px; font-variant-numeric: tabular-nums; }
