@@ -384,6 +384,8 @@ mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -m
 mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
 width fixed at 64: math.sqrt(d_k) => 8.0
 sigmoid for softmax: .softmax(-1) => .sigmoid()
+mask added: scores.where(mask, -math.inf) => (scores + mask)
++ return weights.where(mask, 0.0) => return weights
 """,
 )
 
@@ -451,5 +453,7 @@ mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(
 width fixed at 64: math.sqrt(d_k) => 8.0
 sigmoid for softmax: .softmax(-1) => .sigmoid()
 the hardest key alone: return weights @ value => weights = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(value) * weights.any(-1, keepdim=True)⏎    return weights @ value
+mask added: scores.where(mask, -math.inf) => (scores + mask)
++ weights = weights.where(mask, 0.0) => weights = weights
 """,
 )

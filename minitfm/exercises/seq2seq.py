@@ -205,6 +205,8 @@ no softmax: logits.log_softmax(-1) => logits
 softmax over the tokens: log_softmax(-1) => log_softmax(1)
 in bits: loss[real].mean() => loss[real].mean() / math.log(2)
 gradient cut: logits.log_softmax => logits.detach().log_softmax
+padding in the sum alone: return loss[real].mean() => return loss.sum() / real.sum()
+label smoothing: -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1) => F.cross_entropy(logits.transpose(1, 2), target, label_smoothing=0.1, reduction='none')
 """,
     wrong={"vocabulary not where cross_entropy looks": _classes_last},
 )

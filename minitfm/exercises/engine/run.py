@@ -252,7 +252,7 @@ def learners_line(error: BaseException) -> str:
     found, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and not str(Path(file).absolute()).startswith(
+        if not file.startswith("<frozen") and not str(Path(file).resolve()).startswith(
             NOT_LEARNERS
         ):
             code = linecache.getline(file, trace.tb_lineno).strip()
