@@ -1,8 +1,10 @@
 """The built website, served from this machine, and a browser to look at it."""
 
 import atexit
+import fcntl
 import functools
 import http.server
+import json
 import os
 import re
 import shlex
@@ -49,42 +51,49 @@ class _Quiet(http.server.SimpleHTTPRequestHandler):
         pass
 
 
-@pytest.fixture(scope="session")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Build the site as `make book` does, into a temporary folder, and serve it."""
+def _build(output: Path) -> tuple[Path, str, int]:
+    """Build the site as `make book` does: its folder, what was said, the exit status."""
     recipe = re.search(
         r"^\t\$\(BIN\)/(jupyter-book build .*)$",
         (ROOT / "Makefile").read_text(),
         re.MULTILINE,
     )
     assert recipe, "the Makefile no longer builds the book with jupyter-book"
-    output = tmp_path_factory.mktemp("site")
     program, *arguments = shlex.split(recipe[1])
-    command = [
-        str(Path(sys.executable).with_name(program)),
-        *arguments,
-        "--path-output",
-        str(output),
-    ]
+    command = [str(Path(sys.executable).with_name(program)), *arguments]
     build = subprocess.run(
-        command,
+        [*command, "--path-output", str(output)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=300,
+        timeout=400,
         check=False,
     )
-    folder = output / "_build" / "html"
-    handler = functools.partial(_Quiet, directory=str(folder))
+    return output / "_build" / "html", build.stdout, build.returncode
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """The built site, served. It is built once, whoever of the workers comes first;
+    MINITFM_SITE names one that `make book` has just built from nothing, as in CI.
+    """
+    given = os.environ.get("MINITFM_SITE")
+    workers = "PYTEST_XDIST_WORKER" in os.environ
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if workers else base
+    with (shared / "site.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        told = shared / "site.json"
+        if not told.exists():
+            found = (Path(given), "", 0) if given else _build(shared / "site")
+            told.write_text(json.dumps([str(found[0]), *found[1:]]))
+        folder, log, status = json.loads(told.read_text())
+    handler = functools.partial(_Quiet, directory=folder)
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield Site(
-        folder,
-        build.stdout,
-        build.returncode,
-        f"http://127.0.0.1:{server.server_port}/",
-    )
+    url = f"http://127.0.0.1:{server.server_port}/"
+    yield Site(Path(folder), log, status, url)
     server.shutdown()
 
 
