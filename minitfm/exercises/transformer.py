@@ -294,7 +294,8 @@ decoder_layer = Exercise(
         self.residual_3 = residual_layer(config)
 
     def forward(self, x, memory, mask, memory_mask):
-        """x (batch, target, d_model), memory (batch, source, d_model) -> (batch, target, d_model)"""
+        """x (batch, target, d_model), memory (batch, source, d_model)
+        -> (batch, target, d_model)"""
         raise NotImplementedError
 ''',
     solution="""class DecoderLayer(nn.Module):
@@ -357,7 +358,8 @@ decoder = Exercise(
         self.norm = final_norm(config)
 
     def forward(self, x, memory, mask, memory_mask):
-        """x (batch, target, d_model), memory (batch, source, d_model) -> (batch, target, d_model)"""
+        """x (batch, target, d_model), memory (batch, source, d_model)
+        -> (batch, target, d_model)"""
         raise NotImplementedError
 ''',
     solution="""class Decoder(nn.Module):
