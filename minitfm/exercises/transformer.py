@@ -295,7 +295,8 @@ decoder_layer = Exercise(
 
     def forward(self, x, memory, mask, memory_mask):
         """x (batch, target, d_model), memory (batch, source, d_model)
-        -> (batch, target, d_model)"""
+        -> (batch, target, d_model)
+        """
         raise NotImplementedError
 ''',
     solution="""class DecoderLayer(nn.Module):
@@ -359,7 +360,8 @@ decoder = Exercise(
 
     def forward(self, x, memory, mask, memory_mask):
         """x (batch, target, d_model), memory (batch, source, d_model)
-        -> (batch, target, d_model)"""
+        -> (batch, target, d_model)
+        """
         raise NotImplementedError
 ''',
     solution="""class Decoder(nn.Module):
