@@ -617,6 +617,7 @@ def test_the_real_command_translates_standard_input(trained, monkeypatch):
     assert run.stderr == b""
 
 
+@pytest.mark.slow
 def test_torchrun_trains_in_two_processes_as_in_one(tmp_path):
     """The same global batch, no dropout; at the paper's small first rates, for rounding grows with the steps."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}

@@ -478,10 +478,12 @@ def in_process(*words: str | Path) -> None:
     assert done.returncode == 0, done.stderr[-3000:]
 
 
+@pytest.mark.slow
 def test_a_compiled_model_trains_as_the_plain_one(tmp_path):
     in_process("tests.translate.test_engine", "compiled_training", tmp_path)
 
 
+@pytest.mark.slow
 def test_two_processes_learn_what_one_learns(tmp_path):
     """In float64, so that what differs is not the rounding, which a training in float32 can amplify beyond 1e-4."""
     launch = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")

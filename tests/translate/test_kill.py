@@ -13,6 +13,8 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 KILLS = 20
 # Moments in the writing of a checkpoint at which a run is held and killed, whatever the speed of the machine.
@@ -190,6 +192,7 @@ def main(folder: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_training_killed_at_random_moments_ends_as_one_never_killed(tmp_path):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, str(Path(__file__)), str(tmp_path)]
