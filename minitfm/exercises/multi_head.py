@@ -147,7 +147,8 @@ heads_together = Exercise(
     query = torch.cat([head.query.weight for head in stack])
     key = torch.cat([head.key.weight for head in stack])
     value = torch.cat([head.value.weight for head in stack])
-    output = torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1)
+    d_model = value.shape[1]
+    output = torch.cat([torch.eye(d_model)] * len(stack), dim=1)
     return query, key, value, output""",
     package=_by_hand,
     inputs=_stack,
@@ -163,10 +164,10 @@ heads_together = Exercise(
     mistakes="""
 mean for sum:     return query, key, value, output =>     return query, key, value, output / len(stack)
 one block of the output:     return query, key, value, output =>     return query, key, value, output[:, :value.shape[1]]
-output by rows: for head in stack], dim=1) => for head in stack], dim=0)
-one large identity: torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1) => torch.eye(len(value))
-ones for the identity: torch.eye(value.shape[1]) => torch.ones(value.shape[1], value.shape[1])
-numbers interleaved: torch.cat([torch.eye(value.shape[1]) for head in stack], dim=1) => torch.eye(value.shape[1]).repeat_interleave(len(stack), dim=1)
+output by rows: * len(stack), dim=1) => * len(stack), dim=0)
+one large identity: torch.cat([torch.eye(d_model)] * len(stack), dim=1) => torch.eye(len(value))
+ones for the identity: torch.eye(d_model) => torch.ones(d_model, d_model)
+numbers interleaved: torch.cat([torch.eye(d_model)] * len(stack), dim=1) => torch.eye(d_model).repeat_interleave(len(stack), dim=1)
 weights laid side by side: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
 + torch.cat([head.key.weight for head in stack]) => torch.cat([head.key.weight for head in stack], dim=1)
 + torch.cat([head.value.weight for head in stack]) => torch.cat([head.value.weight for head in stack], dim=1)

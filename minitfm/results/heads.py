@@ -9,7 +9,9 @@ with one layer of attention and a linear readout. The runs that the chapter show
     python -m minitfm.results.heads --heads 2 --places --steps 1000
     python -m minitfm.results.heads --heads 1 --places --steps 8000
     python -m minitfm.results.heads --heads 2 --width 8 --steps 1000
+    python -m minitfm.results.heads --heads 2 --width 4 --steps 2000
     python -m minitfm.results.heads --heads 2 --width 8 32 --summed --steps 2000
+    python -m minitfm.results.heads --heads 2 --width 12 16 --summed --steps 2000
     python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2 --seeds 0
 
 One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
@@ -17,7 +19,9 @@ checkout (``make test`` or ``make lab`` sets one up), so that the rows name the 
 """
 
 import argparse
+import math
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 
@@ -107,6 +111,46 @@ class Namer(nn.Module):
         x = names + places
         mixed = self.attention(x, x, x if self.places else names)
         return self.readout(self.between(mixed)).unflatten(-1, (len(BACK), SYMBOLS))
+
+
+def reread(model: Namer, hidden: int = 64) -> Namer:
+    """A copy whose attention keeps its weights, with a new ReLU network and readout
+    behind it: training shows what can be read from the attention's results.
+    """
+    torch.manual_seed(0)
+    new = Namer(model.attention.heads, feed_forward=hidden)
+    new.attention = deepcopy(model.attention).requires_grad_(False)
+    return new
+
+
+def added_by_hand() -> Namer:
+    """Two heads whose results are added up, 4 numbers each, with weights set by hand.
+
+    Symbols lie on a circle, and the two heads use two of the four numbers each.
+    """
+    model = Namer(2, 8, summed=True)
+    layer = model.attention
+    symbols, places = _circle(SYMBOLS), _circle(LENGTH)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        for head, back in enumerate(BACK):
+            row = 4 * head
+            layer.key.weight[row : row + 2, SYMBOLS:] = places
+            # 200 makes the softmax so sharp that one place has all the weight
+            layer.query.weight[row : row + 2, SYMBOLS:] = 200 * places.roll(back, 1)
+            own = slice(row + 2 * head, row + 2 * head + 2)
+            layer.value.weight[own, :SYMBOLS] = symbols
+            names = slice(SYMBOLS * head, SYMBOLS * (head + 1))
+            model.readout.weight[names, 2 * head : 2 * head + 2] = symbols.T
+        layer.output.weight[:4] = torch.eye(4)
+    return model
+
+
+def _circle(count: int) -> Float[Tensor, "two count"]:
+    """Points at equal distances on the unit circle."""
+    angles = torch.arange(count) * (2 * math.pi / count)
+    return torch.stack([angles.cos(), angles.sin()])
 
 
 def labeled(

@@ -127,9 +127,19 @@ def multi_head(api: str = API, attention: str = "04_attention.html") -> Drawing:
     def stack(
         x: Number, y: Number, text: str, width: Number, color: str, link: str
     ) -> None:
-        """One box for each head: the last in front, with the words."""
-        for behind in (14, 7):
-            drawing.box(x + behind, y - behind, width=width, height=36, color=color)
+        """One box for each head: one in front, with the words, and of those behind it
+        what it does not hide.
+        """
+        left, right, top, bottom = x - width / 2, x + width / 2, y - 18, y + 18
+        for d in (7, 14):
+            drawing.line(
+                (left + d, top - d + 7),
+                (left + d, top - d),
+                (right + d, top - d),
+                (right + d, bottom - d),
+                (right + d - 7, bottom - d),
+                color=color,
+            )
         drawing.box(x, y, text, width=width, height=36, color=color, link=link)
 
     for name, x in columns.items():
@@ -142,11 +152,12 @@ def multi_head(api: str = API, attention: str = "04_attention.html") -> Drawing:
         stack(x, 310, "split", 72, name, f"{api}#minitfm.multihead.split_heads")
         drawing.arrow((x, 276), (x, 232))
     shape(438, "(batch, token,\nd_model)")
-    shape(384, "(batch, token,\nh · d_k)")
-    shape(303, "(batch, h,\ntoken, d_k)")
+    shape(384, "(batch, token,\nh · d_k;\nvalue: h · d_v)")
+    shape(303, "(batch, h,\ntoken, d_k;\nvalue: d_v)")
     stack(middle, 212, "scaled dot-product attention", 268, "plain", attention)
     shape(180, "in each\nof h heads")
     drawing.arrow((middle, 178), (middle, 148))
+    drawing.text(middle + 10, 163, "(batch, h, token, d_v)", size=12, anchor="start")
     merge = f"{api}#minitfm.multihead.merge_heads"
     drawing.box(middle, 130, "concatenate", width=268, height=36, link=merge)
     shape(130, "(batch, token,\nh · d_v)")
