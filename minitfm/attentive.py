@@ -105,7 +105,7 @@ class AttentiveSeq2Seq(nn.Module):
     def look(
         self, output: Float[Tensor, "batch target d_hidden"], reading: Reading
     ) -> Float[Tensor, "batch target d_hidden"]:
-        """Ask the source at each output of the decoder, and put both together: tanh(W
+        """Ask the source at each output of the decoder, and put both together: tanh(C
         [found; output]).
         """
         found = self.attention(

@@ -11,7 +11,8 @@ The runs that chapter 4 shows::
 without a year; the models are chapter 3's ("none"), the same one that looks back with
 an additive or a dot-product score, and one that looks back at everything alike
 ("mean"). ``scale`` trains on days with and without the division by √d_k, from
-PyTorch's initial weights and from some that give queries and keys unit variance.
+PyTorch's initial weights, from some that give queries and keys unit variance, and from
+some that exchange the initial scores of these.
 ``words`` are chapter 3's from CMUdict; its rows go to attention_words.csv. One thread
 is enough (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab``
 sets one up), so that the rows name the commit.
@@ -39,9 +40,13 @@ from minitfm.study.tasks import date_lines
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = TABLE.with_stem("attention_words")
 MODELS = ("none", "mean", "additive", "dot")
-SCALES = ("unscaled", "dot, unit", "unscaled, unit")
 # Widths at which the models have equally many parameters, within 2 %.
 WIDTH = {"lines": (136, 128), "words": (192, 182)}
+SCALES = ("unscaled", "dot, unit", "unscaled, unit", "dot, large", "unscaled, small")
+# The factor on queries and on keys at the start. Without the root, "small" begins with
+# the softmax of "dot, unit"; with it, "large" begins with that of "unscaled, unit".
+STARTS = {"unit": 1.0, "large": WIDTH["lines"][1] ** 0.25}
+STARTS["small"] = 1 / STARTS["large"]
 
 
 class Unscaled(DotProductAttention):
@@ -130,18 +135,22 @@ def train(
     Args:
         data: the lines.
         kind: as in ``build``; with ", unit" behind it, queries and keys begin with
-            unit variance.
+            unit variance; with ", large" or ", small", that times or divided by the
+            fourth root of d_k, so that the scores are √d_k times larger or smaller.
         seed: of the initial weights and of the order of the batches.
         steps: batches of 64 lines.
         learning_rate: Adam's, at its highest.
         progress: show a bar.
     """
     torch.manual_seed(seed)
-    name, _, unit = kind.partition(", ")
+    name, _, start = kind.partition(", ")
     model = build(len(data.vocabulary), name, WIDTH["lines"])
     forget_bias_(model, 3.0)
-    if unit and isinstance(model, AttentiveSeq2Seq):
+    if start and isinstance(model, AttentiveSeq2Seq):
         unit_variance_(model, *next(data.batches(seed)))
+        with torch.no_grad():
+            for projection in (model.attention.query, model.attention.key):
+                projection.weight *= STARTS[start]
     options = {"learning_rate": learning_rate, "warmup": 50, "decay": True}
     batches = data.batches(seed)
     history = fit(

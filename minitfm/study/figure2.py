@@ -67,7 +67,7 @@ def looking_back() -> Drawing:
         400,
         "Below, the encoder: a row of states h1 to h6, one above each character of the"
         " source 6 Mar 2 and so on, joined by arrows in both directions. From each"
-        " state a line leads up to a weighted sum, thick from the fourth state and thin"
+        " state a line leads up to a weighted sum, thick from the third, over M, thin"
         " from the others. The decoder's output s_t is the query that sets the weights."
         " The sum c_t and s_t together lead to the next character.",
     )
