@@ -1,11 +1,12 @@
 """Recall of the first symbol by one layer of self-attention and by an LSTM of as many
 parameters: the steps that each needs, one row a network, setting, length and seed.
 
-The runs that chapter 5 shows::
+The runs that chapter 5 shows (the last with ``--lengths 10 20 40 80 160``)::
 
     python -m minitfm.results.recall_attention --lengths 10 20 40 80
     python -m minitfm.results.recall_attention --lengths 160 --biases 5
     python -m minitfm.results.recall_attention --lengths 160 320 --networks attention
+    python -m minitfm.results.recall_attention --networks "LSTM, labels" --biases 5
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.

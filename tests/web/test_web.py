@@ -642,6 +642,34 @@ def test_the_page_makes_of_scores_and_masks_the_weights_that_torch_makes(
                 assert abs(float(score_text.replace("of", "")) - score) < 0.006
 
 
+@pytest.mark.parametrize("width", [328, 360, 640, 688, 1280])
+def test_a_token_keeps_its_name_while_scores_stand_beside_it(
+    width: int, reader: Any, pages: Pages
+) -> None:
+    tokens = ["the", "dog", "saw", "<pad>"]
+    scores = torch.linspace(-12, 12, 16).reshape(4, 4)
+    masks = {"Causal": causal_mask(4)}
+    view = Attention("Ours", None, tokens, scores=scores, masks=masks)
+    page = reader(pages.write("names.html", AttentionView(view).html()), width).page
+    cut = """(parts) => parts.filter((part) => part.scrollWidth > part.clientWidth
+        || part.getBoundingClientRect().right
+           > part.closest(".lines").getBoundingClientRect().right + 1
+        || (part.matches("span") && part.clientWidth < 15))
+        .map((part) => `${part.className} ${part.textContent}`)"""
+    before = page.locator(".column").evaluate_all(
+        "(all) => all.map((c) => c.offsetWidth)"
+    )
+    for side in ("query", "key"):
+        page.locator(f".{side}.token").nth(2).hover()
+        shown = page.locator(".token small.weight")
+        assert [text for text in shown.all_inner_texts() if "→" in text]
+        assert page.locator(".token span, .token .weight").evaluate_all(cut) == []
+        now = page.locator(".column").evaluate_all(
+            "(all) => all.map((c) => c.offsetWidth)"
+        )
+        assert now == before  # nothing moves under the pointer
+
+
 def test_masks_are_switched_by_the_keyboard_and_said(
     reader: Any, switches_page: tuple[str, torch.Tensor]
 ) -> None:

@@ -84,8 +84,12 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke: var(--hue); }
 .token span { overflow: hidden; text-overflow: ellipsis; }
 .token small { flex: none; font-size: 11px; } .token .writes { color: var(--muted); font-weight: 400; margin-right: auto; }
 .token.tinted .writes { color: inherit; } .token .weight:empty { display: none; }
-.scored { grid-template-columns: fit-content(50%) minmax(2.5rem, 1fr) fit-content(60%); }
-.scored .key .weight, .scored .key .weight:empty { display: inline-block; min-width: 5.5rem; margin-left: auto; text-align: right; }
+.panels:has(> .scored) { grid-template-columns: minmax(20rem, 1fr) 1fr; }
+@container (max-width: 660px) { .panels:has(> .scored) { grid-template-columns: minmax(0, 1fr); } }
+.scored { grid-template-columns: auto minmax(1.25rem, 1fr) auto; }
+.scored .token span { flex: none; max-width: 6rem; } .scored .token { gap: .2rem; }
+.scored .weight, .scored .weight:empty { display: block; width: 4.3rem; text-align: right; }
+.scored .query .weight { text-align: left; margin-right: auto; } .scored .key .weight { margin-left: auto; }
 .token:hover, .token.on { border-color: var(--edge); background: var(--soft); }
 .token.on { border-color: var(--accent); font-weight: 700; box-shadow: inset 0 0 0 1px var(--accent); }
 .token:focus-visible, canvas:focus-visible { outline: 2px solid var(--accent); outline-offset: 1px; }
