@@ -103,7 +103,9 @@ causal_mask = Exercise(
     axes="query key",
     mistakes="""
 upper triangle: .tril(key - query) => .triu(key - query)
+upper triangle from the first key: .tril(key - query) => .triu()
 inverted: return torch.ones(query, key, dtype=torch.bool).tril(key - query) => return torch.ones(query, key, dtype=torch.bool).triu(key - query + 1)
+inverted, from the first key: .tril(key - query) => .triu(1)
 sees the next: tril(key - query) => tril(key - query + 1)
 does not see itself: tril(key - query) => tril(key - query - 1)
 queries are the first: tril(key - query) => tril()
@@ -536,6 +538,7 @@ not scaled:  / math.sqrt(d_k) =>
 distance scaled, too: query @ key.transpose(-2, -1) / math.sqrt(d_k) - slope * distance => (query @ key.transpose(-2, -1) - slope * distance) / math.sqrt(d_k)
 distance ignored:  - slope * distance =>
 first token is NaN: .where(mask, 0.0) =>
+large number for −∞: .where(mask, -math.inf).softmax(-1).where(mask, 0.0) => .where(mask, -1e9).softmax(-1)
 distance after the softmax:  - slope * distance =>
 + return weights @ value => return (weights - slope * distance) @ value
 """,

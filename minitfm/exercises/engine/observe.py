@@ -134,6 +134,8 @@ def _call(
     values = unpacked(value, results) if results else (value,)
     dtype = next((a.dtype for a in args if numbers_in(a)), torch.float64)
     values = tuple(as_tensor(one, plain, dtype) for one in values)
+    if plain and not any(isinstance(arg, Tensor | nn.Module) for arg in args):
+        values = tuple(map(narrowed, values))
     for one in values:
         if not usable(one):
             return Outcome(strange=in_words(one), changed=tuple(changed))
@@ -168,6 +170,14 @@ def as_tensor(value: Any, plain: bool, dtype: torch.dtype) -> Any:
     except (TypeError, ValueError, RuntimeError):
         return value
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def narrowed(value: Any) -> Any:
+    """One number that was made from Python's alone, in float32: there no input says how
+    precise it should be, and ``torch.tensor`` makes float32 of them.
+    """
+    one_number = usable(value) and value.ndim == 0 and value.is_floating_point()
+    return value.to(torch.float32) if one_number else value
 
 
 def unpacked(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:

@@ -81,7 +81,7 @@ path { fill: none; vector-effect: non-scaling-stroke; stroke: var(--hue); }
   background: color-mix(in srgb, var(--accent) var(--tint, 0%), transparent); border: 1px solid transparent;
   border-radius: 4px; cursor: pointer; white-space: pre; }
 .query.token { justify-content: flex-end; } .key.token { justify-content: flex-start; }
-.token span { overflow: hidden; text-overflow: ellipsis; }
+.token span { overflow: hidden; text-overflow: ellipsis; line-height: 1.5; }
 .token small { flex: none; font-size: 11px; } .token .writes { color: var(--muted); font-weight: 400; margin-right: auto; }
 .token.tinted .writes { color: inherit; } .token .weight:empty { display: none; }
 .panels:has(> .scored) { grid-template-columns: minmax(20rem, 1fr) 1fr; }
