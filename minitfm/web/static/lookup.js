@@ -15,7 +15,7 @@ const STYLE = `
   font: 14px/1.4 var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif)); }
 :host([hidden]), [hidden] { display: none !important; }
 * { box-sizing: border-box; }
-.panels { display: grid; grid-template-columns: minmax(0, 20rem) minmax(0, 1fr); gap: .75rem 1.5rem; align-items: center; }
+.panels { display: grid; grid-template-columns: minmax(0, 17rem) minmax(0, 1fr); gap: .75rem 1.5rem; align-items: center; }
 @container (max-width: 620px) { .panels { grid-template-columns: minmax(0, 1fr); } }
 svg { display: block; width: 100%; max-width: 22rem; margin: auto; cursor: crosshair; user-select: none; }
 svg text { fill: currentColor; font: 13px/1 var(--pst-font-family-base, system-ui, sans-serif); }
