@@ -225,6 +225,16 @@ def slope_by_autograd(
     return torch.stack(slopes, dim=2)
 
 
+def _loud_query(draw: Draw) -> list[Case]:
+    """Scores of a thousand whose softmax is not all on one key: two keys tie."""
+    query = torch.tensor([[[2000.0, 0.0], [-2000.0, 0.0], [0.0, 1.0]]])
+    key = torch.tensor([[[1.0, 0.5], [1.0, -0.5], [-1.0, 0.0], [-1.0, 1.0]]])
+    value = torch.tensor([[[1.0, 0, 2], [0, 1, -1], [3, 1, 0], [0, -2, 1]]])
+    args = tuple(one.double() for one in (query, key, value))
+    sizes = {"batch": 1, "query": 3, "key": 4, "d_k": 2, "d_v": 3}
+    return [Case(args, (), "with scores in the thousands", sizes)]
+
+
 attention_slope = Exercise(
     chapter,
     "attention_slope",
@@ -244,9 +254,11 @@ attention_slope = Exercise(
     covariance = together - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2)
     return covariance / math.sqrt(d_k)""",
     package=slope_by_autograd,
+    special=_loud_query,
     without=["with numbers of size 100"],  # there the derivative is 0 but for rounding
     gradients=False,
     mistakes="""
+overflow: weights = (query @ key.mT / math.sqrt(d_k)).softmax(-1) => weights = (query @ key.mT / math.sqrt(d_k)).exp()⏎    weights = weights / weights.sum(-1, keepdim=True)
 root missing: return covariance / math.sqrt(d_k) => return covariance
 divided by d_k: return covariance / math.sqrt(d_k) => return covariance / d_k
 means not subtracted:  - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2) =>

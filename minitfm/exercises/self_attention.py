@@ -426,6 +426,10 @@ def _packed(draw: Draw) -> list[Case]:
         Case((torch.tensor(rows),), note="with three rows"),
         Case((torch.tensor([[1, 1, 2, 2]]),), note="without padding"),
         Case((torch.tensor([[1, 1, 0, 0], [0, 0, 0, 0]]),), note="with an empty row"),
+        Case(
+            (torch.tensor([[0, 0, 1, 1, 2], [1, 1, 0, 2, 2], [0, 1, 0, 0, 1]]),),
+            note="with padding in front and in between",
+        ),
         Case((torch.tensor([[1]]),), note="with a single token"),
         Case((torch.tensor(rows, dtype=torch.int32),), note="with int32"),
     ]
@@ -462,6 +466,7 @@ packed_mask = Exercise(
     gradients=False,
     mistakes="""
 sentences not kept apart: same & real & past => real & past
+sentences not kept apart, padding hidden: same & real & past => real & real.mT & past
 the future is seen: same & real & past => same & real
 padding sees padding: same & real & past => same & past
 looks ahead: .tril() => .triu()

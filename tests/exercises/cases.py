@@ -582,4 +582,29 @@ CASES = [
     ("parameters", "63045632 + 37000", "named", "bias"),
     ("parameters", "63045632 + 2 * 512", "named", "norm"),
     ("parameters", "63.05e6", "named", "round"),
+    (
+        "attention_slope",
+        'def f(query, key, value):\n    d = query.shape[-1]\n    e = (query @ key.mT / d**0.5).exp()\n    w = e / e.sum(-1, keepdim=True)\n    t = torch.einsum("bqk,bkv,bkd->bqvd", w, value, key)\n    return (t - (w @ value).unsqueeze(-1) * (w @ key).unsqueeze(-2)) / d**0.5',
+        "named",
+        "infinite",
+    ),
+    (
+        "packed_mask",
+        "def f(s):\n    i = torch.arange(s.shape[1])\n    real = i < (s != 0).sum(1, keepdim=True)\n    return (s[:, :, None] == s[:, None]) & real[:, None] & (i[:, None] >= i)",
+        "wrong",
+        "padding in front",
+    ),
+    (
+        "packed_mask",
+        "def f(s):\n    i = torch.arange(s.shape[1])\n    return (s != 0)[:, None] & (s != 0)[:, :, None] & (i[:, None] >= i)",
+        "named",
+        "sentences before its own",
+    ),
+    (
+        "ask_for",
+        "def f(places, shift):\n    i = torch.arange(places)\n    return i[:, None] == i + shift",
+        "wrong",
+        "dtype=torch.float32",
+    ),
+    ("head_parameters", "3 * 512 * 12 * 64 - 512 * 12 * 32", "named", "W^V or W^O"),
 ]

@@ -77,13 +77,16 @@ def wrong_shape(got: Tensor, want: Tensor, axes: tuple[str, ...], case: Case) ->
 def wrong_dtype(got: Tensor, want: Tensor) -> str:
     """What type of number came out, and which should have."""
     kind, due = (str(t.dtype).removeprefix("torch.") for t in (got, want))
+    whole = not got.is_floating_point()
+    if whole and want.is_floating_point():
+        return f"The numbers should be {due}, yours are {kind}: `.float()`, or `dtype=torch.{due}` where the tensor is made."
     advice = {
         "bool": "compare (`==`, `!=`, `<`) or `.bool()` gives booleans",
         "int64": "ids and positions are whole numbers",
         "float64": "keep the type of the inputs, and compute tables in float64",
     }.get(
         due,
-        "a table or constant of another type has widened it: `.to(x)` gives it the type and device of `x`",
+        "a table or constant of another type has widened it: `.to(x)` gives it the type and device of an input `x`, `.float()` makes it float32",
     )
     return f"The numbers should be {due}, yours are {kind}; {advice}."
 
