@@ -252,6 +252,7 @@ other direction: W_Q[i + shift, i] => W_Q[i, i + shift]
 wraps around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[(i + shift) % places, i]
 other direction and around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[i, (i + shift) % places]
 wraps around in front: 0 <= i + shift < places => i + shift < places
+sign ignored: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 0 <= i + abs(shift) < places:⏎            W_Q[i + abs(shift), i]
 off by one: W_Q[i + shift, i] => W_Q[(i + shift + 1) % places, i]
 the token itself as well: return W_Q => return W_Q + torch.eye(places) * (shift != 0)
 """,

@@ -607,4 +607,16 @@ CASES = [
         "dtype=torch.float32",
     ),
     ("head_parameters", "3 * 512 * 12 * 64 - 512 * 12 * 32", "named", "W^V or W^O"),
+    (
+        "ask_for",
+        "def f(places, shift):\n    i = torch.arange(places)\n    return (i[:, None] == i + abs(shift)).float()",
+        "named",
+        "without its sign",
+    ),
+    (
+        "packed_mask",
+        "def f(s):\n    i = torch.arange(s.shape[1])\n    return ~((s[:, :, None] == s[:, None]) & (s != 0)[:, None]) & (i[:, None] >= i)",
+        "wrong",
+        "not:other way round",
+    ),
 ]
