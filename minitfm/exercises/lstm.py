@@ -154,6 +154,7 @@ lstm_step = Exercise(
     return h, c""",
     package=lstm_step_of_the_package,
     results=[("h", "batch d_hidden"), ("c", "batch d_hidden")],
+    zeros=["h", "c", "h c"],
     mistakes="""
 input and forget gate exchanged: input, forget, candidate, output = => forget, input, candidate, output =
 candidate last: input, forget, candidate, output = => input, forget, output, candidate =
@@ -219,6 +220,7 @@ gru_step = Exercise(
     candidate = (candidate_x + reset * (candidate_h + b_candidate)).tanh()
     return update * h + (1 - update) * candidate""",
     package=gru_step_of_the_package,
+    zeros=["h"],
     mistakes="""
 update gate inverted: update * h + (1 - update) * candidate => (1 - update) * h + update * candidate
 reset before the product: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T + b_candidate

@@ -96,6 +96,7 @@ rnn_step = Exercise(
     return torch.tanh(x @ w.T + b + h @ u.T)""",
     package=step_of_the_package,
     shapes="u (d_hidden, d_hidden)",
+    zeros=["h"],
     mistakes="""
 tanh missing: torch.tanh(x @ w.T + b + h @ u.T) => x @ w.T + b + h @ u.T
 U transposed: h @ u.T => h @ u
@@ -326,8 +327,18 @@ def _draws(draw: Draw, batch: int, vocabulary: int, heat: float = 0.8) -> tuple:
 def _at_temperatures(draw: Draw) -> list[Case]:
     return [
         Case(_draws(draw, 40, 6 + i, heat), (), f"at temperature {heat}")
-        for i, heat in enumerate((1.0, 0.5, 2.0, 0.05))
-    ]
+        for i, heat in enumerate((1.0, 0.5, 2.0, 0.05, 5.0))
+    ] + [_closely(draw, *numbers) for numbers in ((0.0, 0.2), (9.0, 0.1), (0.0, 0.01))]
+
+
+def _closely(draw: Draw, middle: float, heat: float) -> Case:
+    """Logits in float32 that differ about as much as the temperature is high: by hand
+    exp overflows, and powers of probabilities underflow.
+    """
+    with draw.like(1.0, torch.float32):
+        logits, heat, u = _draws(draw, 40, 6, heat)
+    note = f"with close logits around {middle:g} at temperature {heat}"
+    return Case((middle + heat * logits, heat, u), (), note)
 
 
 sample = Exercise(
@@ -336,7 +347,7 @@ sample = Exercise(
     difficulty=3,
     minutes=10,
     stub='''def sample(logits, temperature, u):
-    """logits (batch, vocabulary), temperature a number, u (batch), each from 0 to 1 -> (batch), whole numbers"""
+    """logits (batch, vocabulary), temperature a number, u (batch), each from 0 to below 1 -> (batch), whole numbers"""
     raise NotImplementedError
 ''',
     solution="""def sample(logits, temperature, u):

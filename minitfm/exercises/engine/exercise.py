@@ -17,6 +17,7 @@ from minitfm.exercises.engine.causes import cause, outsider
 from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.compare import (
     close,
+    one_number,
     preview,
     same,
     wrong_dtype,
@@ -215,6 +216,7 @@ class Exercise(Task):
         axes: str = "",
         gradients: bool = True,
         without: Sequence[str] = (),
+        zeros: Sequence[str] = (),
         forms: Sequence[str] = (),
         names: Mapping[str, Any] | None = None,
         words: texts.Words | None = None,
@@ -243,6 +245,7 @@ class Exercise(Task):
             axes: the names of the result's axes, if not those behind the stub's arrow.
             gradients: compare gradients, too.
             without: standard inputs that make no sense here, by their note.
+            zeros: inputs that are all 0 in a case of their own, by name.
             forms: other right answers, whose single edits explain wrong ones as well.
             names: what source and learner may use besides torch, F, nn and math.
             words: its words, if they are not in the chapter's file.
@@ -269,6 +272,7 @@ class Exercise(Task):
             words=words,
         )
         self.package, self.names, self.forms = package, dict(names or {}), tuple(forms)
+        self.zeros = tuple(zeros)
         self.gradients, self.without = gradients, tuple(without)
         self.special, self._inputs, self._init = special, inputs, init
         given, made = _documented(stub, shapes)
@@ -343,6 +347,14 @@ class Exercise(Task):
         for note, fixed, options in self._kinds():
             if note not in self.without:
                 cases.append(self._case(draw, note, fixed, **options))
+        sizes = next(
+            (case.sizes for case in cases if min(case.sizes.values(), default=1) > 1),
+            None,
+        )
+        if sizes:  # whoever remembers by shape is found out
+            cases.append(
+                self._case(draw, "with other numbers in the same sizes", sizes)
+            )
         return cases
 
     @property
@@ -386,10 +398,18 @@ class Exercise(Task):
             if not isinstance(self.reference, type):
                 kinds.append(("with sizes around 20", larger, {}))
             kinds += [
-                ("where the first input is all 0", {}, {"zero": True}),
+                ("where the first input is all 0", {}, {"zero": self.inputs[0]}),
                 ("in float32", {}, {"dtype": torch.float32}),
                 ("with numbers of size 100", {}, {"spread": 100.0}),
                 ("with numbers of size 0.001", {}, {"spread": 0.001}),
+            ]
+            kinds += [
+                (
+                    f"where `{names.replace(' ', '` and `')}` is all 0",
+                    {},
+                    {"zero": names},
+                )
+                for names in self.zeros
             ]
         if masked and optional:
             note = "with a mask that leaves a row nothing"
@@ -414,7 +434,7 @@ class Exercise(Task):
         *,
         bare: bool = False,
         view: bool = False,
-        zero: bool = False,
+        zero: str = "",
         grad: bool = False,
         **options: Any,
     ) -> Case:
@@ -424,8 +444,14 @@ class Exercise(Task):
         if bare:
             count = sum(shape.optional for shape in self.shapes.values())
             args = args[: len(args) - count]
-        if zero and isinstance(args[0], Tensor) and args[0].is_floating_point():
-            args = (torch.zeros_like(args[0]), *args[1:])
+        args = tuple(
+            torch.zeros_like(arg)
+            if name in zero.split()
+            and isinstance(arg, Tensor)
+            and arg.is_floating_point()
+            else arg
+            for name, arg in zip(self.inputs, args)
+        )
         if view:
             args = tuple(as_view(arg) for arg in args)
         return Case(args, self._init(**sizes), note, sizes, grad)
@@ -608,7 +634,7 @@ class Exercise(Task):
             (
                 i
                 for i, (got, want) in enumerate(zip(outcome.values, truth.values))
-                if not close(got, want)
+                if not close(got, want, outcome.plain)
             ),
             None,
         )
@@ -623,7 +649,8 @@ class Exercise(Task):
             return f"The result is on {got.device}, the inputs are on {want.device}: make new tensors where `x.device` is."
         if got.shape != want.shape:
             return note + wrong_shape(got, want, axes, case) + tail
-        if got.dtype != want.dtype:
+        alike = outcome.plain and one_number(got) and one_number(want)
+        if got.dtype != want.dtype and not alike:
             return note + wrong_dtype(got, want) + tail
         shown = preview(case, self.inputs, got, want)
         return (

@@ -78,7 +78,8 @@ def labelled(
 
 def unevenly_labelled(draw: Draw) -> list[Case]:
     """Logits and tokens with another padding, with logits in the thousands, and with a
-    token whose loss is exactly 0.
+    token whose loss is exactly 0; a first row that is padded, and a token whose
+    probability float32 rounds to 0.
     """
     logits, large, sure = (draw.normal(5, 4, 9) for _ in range(3))
     target, other = draw.tokens(5, 4, 9), draw.tokens(5, 4, 9, 3)
@@ -86,9 +87,14 @@ def unevenly_labelled(draw: Draw) -> list[Case]:
     sure.scatter_add_(
         2, target.unsqueeze(2)[:, :1], torch.full((5, 1, 1), 1e4).double()
     )
+    rare = logits.float().scatter_add(
+        2, target.unsqueeze(2)[:1, :1], torch.full((1, 1, 1), -200.0)
+    )
     return [
         Case((logits, target, 0), (), "with pad = 0"),
         Case((logits, other, 3), (), "with pad = 3"),
         Case((large * 3.0, target), (), "with larger logits"),
         Case((sure, target), (), "with a token whose loss is exactly 0"),
+        Case((logits, target.roll(-1, 0)), (), "where the first row is padded"),
+        Case((rare, target), (), "with a token of almost no probability"),
     ]

@@ -35,6 +35,7 @@ class Outcome:
         printed: something was printed.
         excused: the case cannot judge this code (a loop over numbers cannot run on a
             device without data).
+        plain: numbers pass for tensors, and one number may have another type.
     """
 
     values: tuple[Tensor, ...] = ()
@@ -45,6 +46,7 @@ class Outcome:
     stopped: bool = False
     printed: bool = False
     excused: bool = False
+    plain: bool = False
 
 
 def observe(
@@ -141,7 +143,7 @@ def _call(
             return Outcome(strange=in_words(one), changed=tuple(changed))
     gradients = _gradients(values, leaves, weights) if case.grad and not changed else ()
     kept = tuple(one.detach().clone() for one in values)
-    return Outcome(kept, gradients, changed=tuple(changed))
+    return Outcome(kept, gradients, changed=tuple(changed), plain=plain)
 
 
 def usable(value: Any) -> bool:
@@ -161,6 +163,8 @@ def as_tensor(value: Any, plain: bool, dtype: torch.dtype) -> Any:
     the exercise asks for no gradient; anything else as it is.
     """
     numbers = isinstance(value, int | float | np.number | np.ndarray | list | tuple)
+    if plain and usable(value) and value.is_floating_point() and value.shape == (1,):
+        return value.squeeze(0)
     if not plain or not numbers or isinstance(value, bool):
         return value
     if isinstance(value, list | tuple) and any(map(usable, value)):
