@@ -2,6 +2,7 @@
 padding.
 """
 
+import math
 from typing import Any
 
 import torch
@@ -95,6 +96,11 @@ while c >= 0.5:
         "tanh for σ": 140,
         "a tenth left": 48,
         "1/e left": 21,
+        "the gate itself": 1 / (1 + math.exp(-3)),
+        "what is left": (1 / (1 + math.exp(-3))) ** 15,
+        "quotient the other way round": -math.log1p(math.exp(-3)) / math.log(0.5),
+        "σ left out": math.log(0.5) / math.log(3),
+        "e³": math.exp(3),
     },
 )
 
@@ -185,6 +191,8 @@ old state ignored:  + h @ u.T =>
 bias missing:  + b + =>  +
 memory detached: forget.sigmoid() * c => forget.sigmoid() * c.detach()
 rows laid out as gates: .chunk(4, dim=1) => .view(4, len(x), -1)
+tanh of what is shown: output.sigmoid() * c.tanh() => (output.sigmoid() * c).tanh()
+candidate first: input, forget, candidate, output = => candidate, input, forget, output =
 """,
 )
 
@@ -247,6 +255,9 @@ bias missing: x @ w.T + b) => x @ w.T)
 old state detached: update * h => update * h.detach()
 one sum for input and state: candidate_x + reset * (candidate_h + b_candidate) => reset * (candidate_x + candidate_h) + b_candidate
 reset before the product, on b' too: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T + reset * b_candidate
+reset on the input's side: candidate_x + reset * (candidate_h + b_candidate) => reset * candidate_x + candidate_h + b_candidate
+reset gate inverted: reset * (candidate_h => (1 - reset) * (candidate_h
+reset before the product, b' missing: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T
 """,
 )
 

@@ -250,6 +250,13 @@ probabilities for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.n
 logits for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.flatten(0, 1)
 e to the power of bits: loss.exp() => (loss / math.log(2)).exp()
 label smoothing: ignore_index=pad) => ignore_index=pad, label_smoothing=0.1)
+logarithm of a rounded probability: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.softmax(-1).log().flatten(0, 1)
+mean over the names: ignore_index=pad) => ignore_index=pad, reduction='sum') / len(target)
+first name alone: logits.flatten => logits[:1].flatten
++ target.flatten => target[:1].flatten
+last character left out: logits.flatten => logits[:, :-1].flatten
++ target.flatten => target[:, :-1].flatten
+entropy: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1)[target != pad].mean()
 """,
 )
 
@@ -301,6 +308,10 @@ summed over the batch: slope.unsqueeze(2) * u => (slope.unsqueeze(2) * u).sum(0)
 diag of a batch: slope.unsqueeze(2) * u => torch.diag(slope) @ u
 old state taken for the new: slope = 1 - h**2 => slope = 1 - torch.tanh(h @ u.T) ** 2
 square of the difference: 1 - h**2 => (1 - h) ** 2
+U missing: slope.unsqueeze(2) * u => torch.diag_embed(slope)
+root of the slope: 1 - h**2 => (1 - h**2).sqrt()
+1 − |h|: 1 - h**2 => 1 - h.abs()
+first state for all: slope.unsqueeze(2) => slope[:1].expand_as(slope).unsqueeze(2)
 """,
 )
 
@@ -376,6 +387,14 @@ one u for all: u.unsqueeze(1) => u[0]
 own random numbers: (ends < u.unsqueeze(1)).sum(-1) => torch.multinomial(p, 1).squeeze(1)
 a column: sum(-1) => sum(-1, keepdim=True)
 + p.cumsum(-1, keepdim=True) => p.cumsum(-1)
+a truth for a count: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).int().argmax(-1)
+u from the other side: u.unsqueeze(1) => 1 - u.unsqueeze(1)
+exp without a sum: .softmax(-1) => .exp()
+u by the temperature: ends < u.unsqueeze(1) => ends < u.unsqueeze(1) / temperature
+one row for all: ends < u => ends[:1] < u
+sorted first: .softmax(-1) => .softmax(-1).sort(-1, descending=True).values
+overflow: (logits / temperature).softmax(-1) => (logits / temperature).exp(); p = p / p.sum(-1, keepdim=True)
+underflow: (logits / temperature).softmax(-1) => logits.softmax(-1) ** (1 / temperature); p = p / p.sum(-1, keepdim=True)
 """,
 )
 

@@ -94,13 +94,23 @@ RIGHT["perplexity"] = [
     return math.e ** nn.CrossEntropyLoss(ignore_index=p)(z.permute(0, 2, 1), y)""",
     """def f(logits, target, pad=0):
     losses = []
-    for row, wanted in zip(logits.softmax(-1), target):
-        losses += [-torch.log2(probabilities[int(c)]) for probabilities, c in zip(row, wanted) if c != pad]
+    for row, wanted in zip(logits.log_softmax(-1) / math.log(2), target):
+        losses += [-bits[int(c)] for bits, c in zip(row, wanted) if c != pad]
     return 2 ** torch.stack(losses).mean()""",
     """def f(logits, target, pad=0):
-    p = logits.softmax(-1)[torch.arange(len(target))[:, None], torch.arange(target.shape[1]), target]
+    p = logits.log_softmax(-1)[torch.arange(len(target))[:, None], torch.arange(target.shape[1]), target]
     kept = p[target != pad]
-    return kept.log().sum().div(-len(kept)).exp()""",
+    return kept.sum().div(-len(kept)).exp()""",
+    """def f(logits, target, pad=0):
+    total, n = 0.0, 0
+    for row, wanted in zip(logits.log_softmax(-1), target):
+        for log_p, c in zip(row, wanted):
+            if c != pad:
+                total, n = total - log_p[c].item(), n + 1
+    return torch.exp(torch.tensor(total / n))""",
+    """def f(logits, target, pad=0):
+    real = target != pad
+    return F.cross_entropy(logits[real].double(), target[real]).exp().reshape(1)""",
 ]
 
 RIGHT["step_jacobian"] = [

@@ -45,6 +45,8 @@ LOG_MASK = """if mask is None:
         return s.softmax(-1){0}
     return (s + mask.to(s.dtype).log()).softmax(-1).where(mask, 0.){0}"""
 SHIFTED = "def shift(target):\n    "
+PERPLEXITY = "def perplexity(logits, target, pad=0):\n    "
+SAMPLE = "def sample(logits, temperature, u):\n    "
 
 CASES = [
     # wrong, and passed
@@ -619,4 +621,129 @@ CASES = [
         "wrong",
         "not:other way round",
     ),
+    # chapters 1 and 2
+    (
+        "rnn_step",
+        STEP + "return torch.tanh(x @ w.T + (b + h @ u.T if h.any() else 0))",
+        "wrong",
+        "all 0",
+    ),
+    (
+        "rnn_step",
+        STEP
+        + "key = w.shape, u.shape\n    w, b, u = seen.setdefault(key, (w, b, u))\n    return torch.tanh(x @ w.T + b + h @ u.T)\nseen = {}",
+        "wrong",
+        "",
+    ),
+    (
+        "gru_step",
+        GRU
+        + "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()\n    n = (nx + r * (nh + b2)).tanh() if h.any() else nx.tanh()\n    return z * h + (1 - z) * n",
+        "wrong",
+        "all 0",
+    ),
+    (
+        "lstm_step",
+        LSTM
+        + "c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if c.any() else 0)\n    return o.sigmoid() * c.tanh(), c",
+        "wrong",
+        "all 0",
+    ),
+    (
+        "lstm_step",
+        LSTM
+        + "c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if h.any() else 0)\n    return o.sigmoid() * c.tanh(), c",
+        "wrong",
+        "all 0",
+    ),
+    (
+        "perplexity",
+        PERPLEXITY
+        + "n = int((target[0] != pad).sum())\n    return F.cross_entropy(logits[:, :n].flatten(0, 1), target[:, :n].flatten(), ignore_index=pad).exp()",
+        "wrong",
+        "",
+    ),
+    (
+        "perplexity",
+        PERPLEXITY
+        + "p = logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[target != pad]\n    return (-p.log().mean()).exp()",
+        "named",
+        "rounded to 0",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "p = (logits / temperature).softmax(-1)\n    if temperature < 0.5:\n        return p.argmax(-1)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
+        "wrong",
+        "temperature",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "return ((logits / min(temperature, 2)).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)",
+        "wrong",
+        "temperature 5",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "z = torch.exp(logits / temperature)\n    p = z / z.sum(-1, keepdim=True)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
+        "named",
+        "overflow",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "q = logits.softmax(-1) ** (1 / temperature)\n    p = q / q.sum(-1, keepdim=True)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
+        "named",
+        "underflow",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1) - 1",
+        "named",
+        "subtracted|not:begin",
+    ),
+    (
+        "sample",
+        SAMPLE
+        + "return ((logits - temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)",
+        "named",
+        "subtracted",
+    ),
+    (
+        "gru_step",
+        "def gru_step(x, h, w, b, u, b2):\n    return h",
+        "wrong",
+        "returns its input `h`",
+    ),
+    (
+        "step_jacobian",
+        "def step_jacobian(h, u):\n    return h",
+        "wrong",
+        "returns its input `h`|not:unsqueeze",
+    ),
+    (
+        "step_jacobian",
+        "def step_jacobian(h, u):\n    return u",
+        "wrong",
+        "not:unsqueeze",
+    ),
+    (
+        "rnn_step",
+        STEP
+        + "return torch.tanh(F.linear(x, w, b) + h @ u.T + 0 * (h - h.detach()).sqrt())",
+        "wrong",
+        "NaN|not:detach",
+    ),
+    ("lstm_parameters", "16640", "named", "two ways"),
+    ("lstm_parameters", "16384", "wrong", "not:4 *"),
+    ("lstm_parameters", "128", "wrong", "not:weighted_sum"),
+    ("lstm_parameters", "10**400", "wrong", "large"),
+    ("rnn_parameters", "1950", "wrong", "not:embedding +"),
+    ("half_life", "16", "named", "not:15"),
+    ("half_life", "29", "wrong", "not:exp"),
+    ("half_life", "torch.tensor(3.0, dtype=torch.float64).sigmoid()", "named", "share"),
+    ("half_life", "float('nan')", "wrong", "not:`"),
 ]

@@ -203,7 +203,7 @@ def test_parts_are_plugged_together_and_inside_each_other():
             ValueError,
             "did you mean scaled_dot_product_attention",
         ),
-        ({"optimizer": len}, ValueError, "the Transformer has no part 'optimizer'"),
+        ({"optimizer": len}, ValueError, "there is no part 'optimizer' to plug in"),
         (
             {"causal_mask": 3},
             TypeError,

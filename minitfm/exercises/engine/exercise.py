@@ -40,9 +40,9 @@ from minitfm.exercises.engine.run import called, guarded
 from minitfm.exercises.engine.say import (
     CHANGED,
     ENDLESS,
-    GRADIENT,
     RANDOM,
     Clock,
+    gradient,
     one_edit,
     praise,
     raised,
@@ -574,6 +574,13 @@ class Exercise(Task):
         stranger = outsider(answer, self.inputs)
         if stranger:
             return self._no(stranger, "known mistake", ("a variable of the notebook",))
+        for k, name in enumerate(self.inputs if len(self.results) == 1 else ()):
+            if all(
+                k < len(one.args) and returned(seen, one.args[k])
+                for (one, _), seen in zip(self.truth(), outcomes)
+            ):
+                said = f"It returns its input `{name}` as it came."
+                return self._no(said, "unknown mistake")
         found = explain.known(outcomes)
         if found:
             return self._told(found, outcome)
@@ -584,15 +591,6 @@ class Exercise(Task):
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
-        for name, arg in zip(self.inputs, case.args):
-            alone = (
-                outcome.values
-                if isinstance(arg, Tensor) and len(self.results) == 1
-                else ()
-            )
-            if any(unchanged(one, arg) and one.device.type != "meta" for one in alone):
-                said = f"It returns its input `{name}` as it came."
-                return self._no(said, "unknown mistake")
         edit = explain.edit(outcomes) if self.explains else None
         if edit is not None:
             said = one_edit(edit)
@@ -643,7 +641,7 @@ class Exercise(Task):
         note = f"{note} (`{name}`)" if name else note
         note = f"{note}: " if note else ""
         if part is None:
-            return note + GRADIENT + tail
+            return note + gradient(outcome, truth) + tail
         got, want = outcome.values[part], truth.values[part]
         if got.device != want.device:
             return f"The result is on {got.device}, the inputs are on {want.device}: make new tensors where `x.device` is."
@@ -656,6 +654,13 @@ class Exercise(Task):
         return (
             note + wrong_values(got, want, axes, self.words.says, case) + tail + shown
         )
+
+
+def returned(outcome: Outcome, arg: Any) -> bool:
+    """Whether what came out is this input."""
+    if outcome.excused or not isinstance(arg, Tensor):
+        return outcome.excused
+    return len(outcome.values) == 1 and unchanged(outcome.values[0], arg)
 
 
 def _documented(stub: str, more: str) -> tuple[list[Shape], list[Shape]]:

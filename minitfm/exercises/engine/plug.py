@@ -124,7 +124,7 @@ def _suit(name: str, part: Any) -> None:
         )
         guess = f"did you mean {near[0]}? " if near else ""
         raise ValueError(
-            f"the Transformer has no part {name!r}; {guess}It has: {', '.join(PARTS)}; "
+            f"there is no part {name!r} to plug in; {guess}It has: {', '.join(PARTS)}; "
             f"the recurrent networks have: {', '.join(STEPS)}; Seq2Seq has: {', '.join(METHODS)}"
         )
     a_class = isinstance(part, type) and issubclass(part, nn.Module)

@@ -16,10 +16,17 @@ CHANGED = (
     "Your code overwrites its input `{name}` (`+=`, `*=`, `masked_fill_`, `x[i] = …` change the caller's tensor). "
     "Write into a new tensor: `x = x + 1`, `x.masked_fill(…)`, or work on `x.clone()`."
 )
-GRADIENT = (
-    "The values are right, the gradient is not: it does not flow everywhere it should. `.detach()`, `.data`, "
-    "`.item()`, `torch.tensor(…)` and `torch.no_grad()` cut it."
-)
+GRADIENT = "The values are right, the gradient is not: "
+
+
+def gradient(got: Outcome, want: Outcome) -> str:
+    """What is wrong with a gradient: it is NaN, it was cut, or it was changed."""
+    pairs = list(zip(got.gradients, want.gradients))
+    if any(a.isnan().any() and not b.isnan().any() for a, b in pairs):
+        return f"{GRADIENT}it is NaN. 0 · ∞ does that, where a branch that is not taken is differentiated, too (√0, log 0, `torch.where`)."
+    if any(not a.any() and b.any() for a, b in pairs):
+        return f"{GRADIENT}it does not flow everywhere it should. `.detach()`, `.data`, `.item()`, `torch.tensor(…)` and `torch.no_grad()` cut it."
+    return f"{GRADIENT}it is another one. A part of it was cut on one way and not on the other (`.detach()`), or something scales or limits it on its way back."
 
 
 class Clock:
