@@ -165,6 +165,11 @@ def _thousands(draw: Draw) -> Case:
     return Case((logits * 2000.0, target), (), "with logits in the thousands")
 
 
+def _short_first(draw: Draw) -> Case:
+    logits, target = labelled(draw, 4, 5, 7)
+    return Case((logits, target.flip(0)), (), "with padding in the first row")
+
+
 masked_loss = Exercise(
     chapter,
     "masked_loss",
@@ -181,7 +186,11 @@ masked_loss = Exercise(
     return loss[real].mean()""",
     package=masked_loss_reference,
     inputs=labelled,
-    special=lambda draw: [*unevenly_labelled(draw), _thousands(draw)],
+    special=lambda draw: [
+        *unevenly_labelled(draw),
+        _thousands(draw),
+        _short_first(draw),
+    ],
     without=["with vocabulary = 1"],
     forms=[
         """def masked_loss(logits, target, pad=0):
@@ -206,6 +215,7 @@ softmax over the tokens: log_softmax(-1) => log_softmax(1)
 in bits: loss[real].mean() => loss[real].mean() / math.log(2)
 gradient cut: logits.log_softmax => logits.detach().log_softmax
 padding in the sum alone: return loss[real].mean() => return loss.sum() / real.sum()
+length of the first row: loss[real].mean() => loss[:, : int(real[0].sum())][real[:, : int(real[0].sum())]].mean()
 label smoothing: -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1) => F.cross_entropy(logits.transpose(1, 2), target, label_smoothing=0.1, reduction='none')
 """,
     wrong={"vocabulary not where cross_entropy looks": _classes_last},
@@ -404,6 +414,7 @@ def _models(draw: Draw) -> list[Case]:
         forced: bool,
         target: int | None = None,
         network: Any = None,
+        bos: int = 1,
         **same: int,
     ) -> Case:
         sizes = {**draw.sizes("batch source target"), **same}
@@ -413,7 +424,7 @@ def _models(draw: Draw) -> list[Case]:
         )
         source = 2 + draw.tokens(sizes["batch"], sizes["source"], 9)
         tokens = 2 + draw.tokens(sizes["batch"], sizes["target"], 9)
-        tokens[:, 0] = 1
+        tokens[:, 0] = bos
         return Case(
             (model, source.where(source > 2, 0), tokens.where(tokens != 2, 0), forced),
             (),
@@ -433,6 +444,8 @@ def _models(draw: Draw) -> list[Case]:
         case("with one sentence", False, batch=1),
         case("with a source of one token", True, source=1),
         ending,
+        case("fed with the truth, <bos> = 3", True, bos=3),
+        case("writing freely, <bos> = 3", False, bos=3),
     ]
 
 
@@ -444,7 +457,8 @@ def unroll_reference(
     """
     if forced:
         return model(source, target[:, :-1]).argmax(-1)
-    return seq2seq.greedy(model, source, target.shape[1] - 1, eos=-1)
+    bos = int(target[0, 0])
+    return seq2seq.greedy(model, source, target.shape[1] - 1, bos=bos, eos=-1)
 
 
 unroll = Exercise(
@@ -475,6 +489,7 @@ forced and free exchanged: if forced else => if not forced else
 state not carried: logits, state = model.step => logits, _ = model.step
 start symbol missing: token = target[:, 0] => token = target[:, 1]
 starts with padding: token = target[:, 0] => token = torch.zeros_like(target[:, 0])
+starts with 1 always: token = target[:, 0] => token = torch.ones_like(target[:, 0])
 starts with the end of the source: token = target[:, 0] => token = source[:, -1]
 <bos> again and again: target[:, i] if forced else written[-1] => target[:, 0]
 truth one step late: target[:, i] if forced => target[:, i - 1] if forced

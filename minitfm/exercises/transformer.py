@@ -80,6 +80,8 @@ answer = encoder + decoder + vocabulary * d_model""",
         "no embedding": 44_101_632,
         "projection biases": 44_101_632 + V * D + 18 * 4 * D,
         "no feed-forward biases, or no norms": 44_101_632 + V * D - 12 * (FF + D),
+        "no second feed-forward bias, or a norm missing": 44_101_632 + V * D - 12 * D,
+        "no first feed-forward bias": 44_101_632 + V * D - 12 * FF,
         "norms without bias": 44_101_632 + V * D - 30 * D,
         "no cross-attention": 44_101_632 + V * D - 6 * 4 * D * D,
         "no cross-attention and no norm": 44_101_632 + V * D - 6 * (4 * D * D + 2 * D),
@@ -172,6 +174,8 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         norm: str,
         grad: bool = False,
         dtype: torch.dtype = torch.float64,
+        dropout: float = 0.0,
+        rows: bool = False,
         **same: int,
     ) -> Case:
         sizes = {**draw.sizes("batch target source heads"), **same}
@@ -183,10 +187,11 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         )
         mask, memory_mask = (
             draw.mask(batch, target, target),
-            draw.mask(batch, 1, source),
+            draw.mask(batch, target if rows else 1, source),
         )
         args = (x, memory, mask, memory_mask) if decoder else (x, mask)
-        return Case(args, (config(sizes, norm=norm, layers=layers),), note, sizes, grad)
+        made = config(sizes, norm=norm, layers=layers, dropout=dropout)
+        return Case(args, (made,), note, sizes, grad, train=dropout > 0)
 
     return [
         case("post-norm", "post"),
@@ -200,6 +205,13 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         case("post-norm in float32", "post", dtype=torch.float32),
         case("gradients, post-norm", "post", grad=True),
         case("gradients, pre-norm", "pre", grad=True),
+        case("post-norm with dropout in training", "post", dropout=0.5),
+        case("pre-norm with dropout in training", "pre", dropout=0.5),
+        *(
+            [case("with a row of memory_mask for each query", "post", rows=True)]
+            if decoder
+            else []
+        ),
     ]
 
 

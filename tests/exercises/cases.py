@@ -746,4 +746,69 @@ CASES = [
     ("half_life", "29", "wrong", "not:exp"),
     ("half_life", "torch.tensor(3.0, dtype=torch.float64).sigmoid()", "named", "share"),
     ("half_life", "float('nan')", "wrong", "not:`"),
+    # wrong, and passed
+    (
+        "masked_loss",
+        MASKED
+        + "n = int((target[0] != pad).sum())\n    logits, target = logits[:, :n], target[:, :n]\n    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)",
+        "named",
+        "first row",
+    ),
+    (
+        "decoder_layer",
+        DECODER
+        + "r = self.residual_1\n        def add(r, x, f):\n            return r.norm(x + f(x)) if r.placement == 'post' else x + f(r.norm(x))\n        x = add(self.residual_1, x, lambda y: self.self_attention(y, y, y, mask))\n        x = add(self.residual_2, x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return add(self.residual_3, x, self.feed_forward)",
+        "wrong",
+        "dropout in training",
+    ),
+    (
+        "decoder_layer",
+        DECODER
+        + "self.eval()\n        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return self.residual_3(x, self.feed_forward)",
+        "wrong",
+        "dropout in training",
+    ),
+    (
+        "decoder_layer",
+        DECODER
+        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask[:, :1]))\n        return self.residual_3(x, self.feed_forward)",
+        "wrong",
+        "memory_mask for each query",
+    ),
+    (
+        "unroll",
+        UNROLL.replace("target[:, 0]", "torch.ones(len(source)).long()")
+        + "written.append(logits.argmax(-1))\n        token = target[:, i] if forced else written[-1]\n    return torch.stack(written, dim=1)",
+        "named",
+        "another id",
+    ),
+    # a number in a list, and a number that no float can hold
+    ("parameters", "[63045632]", "right", ""),
+    ("parameters", "torch.tensor([63045632])", "right", ""),
+    ("parameters", "[63045632, 1]", "wrong", "one number"),
+    ("parameters", "10**400", "wrong", "too large"),
+    ("parameters", "-10**400", "wrong", "too small"),
+    ("parameters", "63045632 - 6144", "named", "6,144 short"),
+    ("parameters", "63045632 - 12 * 2048", "named", "first bias"),
+    # no slip that nobody made, and not the solution
+    ("parameters", "63045632 + 6 * 2048", "wrong", "too large|not:exactly this"),
+    # values of the right shape that no mistake explains
+    (
+        "shift",
+        SHIFTED + "return target[:, :-1], (target[:, 1:] * 7 + 5) % 11",
+        "wrong",
+        "Token 0 is",
+    ),
+    (
+        "embed",
+        "def embed(tokens, embedding, positions):\n    with torch.no_grad():\n        embedding.weight.mul_(math.sqrt(embedding.embedding_dim))\n    return positions(embedding(tokens))",
+        "wrong",
+        "overwrites its input `embedding.weight`|not:does not flow",
+    ),
+    (
+        "embed",
+        "def embed(tokens, embedding, positions):\n    x = positions(embedding(tokens) * math.sqrt(embedding.embedding_dim))\n    zero = x * 0\n    return x + zero.where(zero != 0, zero.sqrt()) * 0",
+        "wrong",
+        "it is NaN|not:does not flow",
+    ),
 ]

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from string import Formatter
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,7 +29,7 @@ from minitfm.exercises.engine import exercise as engine
 from minitfm.exercises.engine import texts
 from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.chapter import chapters, load, save
-from minitfm.exercises.engine.compare import same
+from minitfm.exercises.engine.compare import differing, named, same, wrong_values
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.edits import edits
 from minitfm.exercises.engine.exercise import Exercise, Task
@@ -285,6 +286,24 @@ def test_the_kind_of_error_is_guessed(
     )
     assert not result.passed
     assert words in result.message
+
+
+@pytest.mark.parametrize("name", CODE)
+def test_the_words_for_an_entry_fit_the_axes_of_every_result(name: str):
+    task = CODE[name]
+    says = task.words.says
+    fields = {field for _, field, _, _ in Formatter().parse(says) if field}
+    # what runs inside a model shares its words with the function alone
+    for _, axes in () if isinstance(task, Inside) else task.results:
+        assert fields <= {*named(dict.fromkeys(axes, 0)), "got", "want"}, (says, axes)
+    for case, truth in task.truth():
+        for (_, axes), want in zip(task.results, truth.values):
+            if want.numel() == 0 or want.device.type == "meta":
+                continue
+            got = ~want if want.dtype == torch.bool else want + 1
+            if not differing(got, want).any():  # ∞
+                continue
+            assert wrong_values(got, want, axes, says, case)
 
 
 def test_what_is_right_already_is_said():

@@ -71,6 +71,8 @@ class Answer(Task):
         if answer is None or answer is ... or answer is NotImplemented:
             return self._not_attempted()
         due, given = self.right, plain(answer)
+        while is_number(due) and isinstance(given, tuple) and len(given) == 1:
+            given = given[0]  # a list or tensor with one number is one
         problem = self._unsuited(answer, given, due)
         if problem:
             return self._no(problem)

@@ -2,6 +2,7 @@
 
 import math
 from itertools import combinations
+from string import Formatter
 
 import torch
 from torch import Tensor
@@ -109,9 +110,12 @@ def wrong_values(
     differs = differing(got, want)
     where = differs.nonzero()[0].tolist()
     g, w = got[tuple(where)].item(), want[tuple(where)].item()
-    place = dict(zip(axes, where))
-    if words:
-        told = words.format(**place, got=number(g, w), want=number(w, g))
+    place = dict(
+        zip(axes[max(0, len(axes) - want.ndim) :], where)
+    )  # a case may lack the first axes
+    fields = {field for _, field, _, _ in Formatter().parse(words) if field}
+    if words and fields <= {*named(place), "got", "want"}:
+        told = words.format(**named(place), got=number(g, w), want=number(w, g))
         several = "batch" in place and len(got) > 1
         told = f"in row {place['batch']} of the batch, {told}" if several else told
     else:
@@ -121,6 +125,11 @@ def wrong_values(
     size = size_of_error(got, want, int(differs.sum()))
     told = f"{told[0].upper()}{told[1:]}{before}. {size} {guess(got, want, case)}"
     return " ".join(told.split())
+
+
+def named(place: dict[str, int]) -> dict[str, int]:
+    """The place by what words can call it: the axis "token - 1" is "token", too."""
+    return {axis.split()[0]: i for axis, i in place.items()} | place
 
 
 def differing(got: Tensor, want: Tensor) -> Tensor:

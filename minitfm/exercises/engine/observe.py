@@ -117,6 +117,12 @@ def _call(
                 # a write into a leaf would raise instead of being noticed
                 arg = copied(arg)
         args.append(arg)
+    held = [
+        (f"{name}.{part}", weight, weight.detach().clone())
+        for name, arg in zip(inputs, args)
+        if isinstance(arg, nn.Module)
+        for part, weight in arg.named_parameters()
+    ]
     before = [arg.detach().clone() if isinstance(arg, Tensor) else None for arg in args]
     subject = candidate
     if isinstance(reference, type):
@@ -131,6 +137,7 @@ def _call(
         for name, arg, old in zip(inputs, args, before)
         if old is not None and not unchanged(arg, old)
     ]
+    changed += [name for name, now, old in held if not unchanged(now, old)]
     if value is None and blank(candidate):
         return Outcome(strange=in_words(value))
     values = unpacked(value, results) if results else (value,)
@@ -311,7 +318,7 @@ def in_words(value: Any) -> str:
             else f"a {kind}, not a plain tensor"
         )
     if kind == "ndarray":
-        return "a NumPy array; stay with torch, or gradients cannot flow"
+        return "a NumPy array, where a tensor of torch is due"
     return f"{'an' if kind[:1] in tuple('aeiouAEIOU') else 'a'} {kind}"
 
 
