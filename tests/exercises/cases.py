@@ -797,7 +797,7 @@ CASES = [
         "shift",
         SHIFTED + "return target[:, :-1], (target[:, 1:] * 7 + 5) % 11",
         "wrong",
-        "Token 0 is",
+        "oken 0 is",
     ),
     (
         "embed",
