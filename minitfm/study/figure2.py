@@ -112,7 +112,7 @@ def multi_head(api: str = API, attention: str = "04_attention.html") -> Drawing:
     """
     drawing = Drawing(
         420,
-        452,
+        458,
         "Multi-head attention, from the bottom up. Query, key and value each pass a"
         " linear layer and are split into h heads. Every head computes scaled"
         " dot-product attention on its own. The results are concatenated and pass one"
