@@ -205,10 +205,12 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         case("post-norm in float32", "post", dtype=torch.float32),
         case("gradients, post-norm", "post", grad=True),
         case("gradients, pre-norm", "pre", grad=True),
-        case("post-norm with dropout in training", "post", dropout=0.5),
-        case("pre-norm with dropout in training", "pre", dropout=0.5),
         *(
-            [case("with a row of memory_mask for each query", "post", rows=True)]
+            [
+                case("post-norm with dropout in training", "post", dropout=0.5),
+                case("pre-norm with dropout in training", "pre", dropout=0.5),
+                case("with a row of memory_mask for each query", "post", rows=True),
+            ]
             if decoder
             else []
         ),

@@ -1039,7 +1039,7 @@ RIGHT["unroll"] = [
     """def f(model, source, target, forced):
     state = model.start(source)
     out = torch.zeros_like(target)
-    out[:, 0] = 1
+    out[:, 0] = target[:, 0]
     for i in range(target.shape[1] - 1):
         read = target[:, i] if forced else out[:, i]
         logits, state = model.step(read, state)
@@ -1057,7 +1057,7 @@ RIGHT["unroll"] = [
     """def f(model, source, target, forced):
     rows = []
     for one, true in zip(source.split(1), target.split(1)):
-        state, token, row = model.start(one), torch.tensor([1]), []
+        state, token, row = model.start(one), true[:, 0], []
         for due in true[0, 1:]:
             logits, state = model.step(token, state)
             row.append(int(logits.argmax()))
@@ -1190,12 +1190,12 @@ RIGHT["decoder_layer"] = [
     + """        a, b, c = self.residual_1, self.residual_2, self.residual_3
         if a.placement == "pre":
             y = a.norm(x)
-            x = x + self.self_attention(y, y, y, mask)
-            x = x + self.cross_attention(b.norm(x), memory, memory, memory_mask)
-            return x + self.feed_forward(c.norm(x))
-        x = a.norm(x + self.self_attention(x, x, x, mask))
-        x = b.norm(x + self.cross_attention(x, memory, memory, memory_mask))
-        return c.norm(x + self.feed_forward(x))""",
+            x = x + a.dropout(self.self_attention(y, y, y, mask))
+            x = x + b.dropout(self.cross_attention(b.norm(x), memory, memory, memory_mask))
+            return x + c.dropout(self.feed_forward(c.norm(x)))
+        x = a.norm(x + a.dropout(self.self_attention(x, x, x, mask)))
+        x = b.norm(x + b.dropout(self.cross_attention(x, memory, memory, memory_mask)))
+        return c.norm(x + c.dropout(self.feed_forward(x)))""",
     DECODER_LAYER
     + """        memory, mask = memory.clone(), mask.clone()
         h = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
