@@ -1337,6 +1337,12 @@ RIGHT_ANSWERS = {
         "torch.Size([32, 8, 15, 20])",
         "torch.zeros(32, 8, 15, 20).shape",
     ],
+    "head_parameters": [
+        "1179648",
+        "2 * 512 * 12 * (64 + 32)",
+        "torch.tensor(1_179_648)",
+        "[1_179_648.0]",
+    ],
     "placement": ["'B'", "'b'", "' B '", "str('B')"],
 }
 
