@@ -8,9 +8,10 @@ BIN      := $(VENV)/bin
 STAMP    := $(VENV)/.installed
 SITE     := _build/html
 JOBS     ?= 2
+WITH     ?= colab
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow lint lab notebooks constraints serve clean
+.PHONY: help book test slow environment lint lab notebooks constraints serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -34,6 +35,13 @@ test: $(STAMP)  ## run the tests: unit, parity, property, notebook, site
 
 slow: $(STAMP)  ## run the tests that take minutes each, which `make test` leaves out
 	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup -m slow
+
+environment:  ## run the notebooks with other versions: WITH=colab or WITH=oldest
+	$(PYTHON) -m venv .venv-$(WITH)
+	.venv-$(WITH)/bin/python -m pip install --quiet $(PIP_ARGS) --constraint tests/environments/$(WITH).txt '.[text]' nbval pytest ipykernel
+	rm -rf .venv-$(WITH)/notebooks
+	cp -r notebooks .venv-$(WITH)/notebooks
+	cd .venv-$(WITH)/notebooks && OMP_NUM_THREADS=1 ../bin/python -m pytest -q -c /dev/null --rootdir . -p no:cacheprovider --nbval --nbval-current-env --nbval-cell-timeout 600 --nbval-sanitize-with $(CURDIR)/tests/sanitize.cfg
 
 lint: $(STAMP)  ## ruff, import-linter, mypy
 	$(BIN)/ruff check .
