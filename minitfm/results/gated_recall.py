@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from minitfm.fast import accelerate
 from minitfm.lstm import GRU, LSTM
 from minitfm.results import append_row
 from minitfm.results.recall import (
@@ -31,31 +32,31 @@ from minitfm.study.puzzles import recall
 
 TABLE = Path(__file__).with_suffix(".csv")
 
-# A network, its width, and the bias of the gate that keeps (the GRU's is its update
-# gate). None: as PyTorch draws it. The widths give about equal parameters.
-NETWORKS = {
-    "RNN": (RNN, 128, None),
-    "RNN, orthogonal": (RNN, 128, None),
-    "LSTM, bias 0": (LSTM, 64, 0.0),
-    "LSTM, bias 1": (LSTM, 64, 1.0),
-    "LSTM, bias 3": (LSTM, 64, 3.0),
-    "LSTM, bias 5": (LSTM, 64, 5.0),
-    "GRU": (GRU, 74, None),
-    "GRU, bias 5": (GRU, 74, 5.0),
+# A network, its width, and the biases that are set at the start, by gate; all else is
+# as PyTorch draws it. The widths give about equal parameters.
+NETWORKS: dict[str, tuple[type[RNN] | type[LSTM], int, dict[str, float]]] = {
+    "RNN": (RNN, 128, {}),
+    "RNN, orthogonal": (RNN, 128, {}),
+    "LSTM, bias 0": (LSTM, 64, {"forget_gate": 0.0}),
+    "LSTM, bias 1": (LSTM, 64, {"forget_gate": 1.0}),
+    "LSTM, bias 3": (LSTM, 64, {"forget_gate": 3.0}),
+    "LSTM, bias 5": (LSTM, 64, {"forget_gate": 5.0}),
+    "LSTM, 5 and -5": (LSTM, 64, {"forget_gate": 5.0, "input_gate": -5.0}),
+    "GRU": (GRU, 74, {}),
+    "GRU, bias 5": (GRU, 74, {"update_gate": 5.0}),
 }
 
 
 def recaller(name: str) -> Recaller:
     """Make the model with the network of this name."""
-    kind, width, bias = NETWORKS[name]
+    kind, width, biases = NETWORKS[name]
     model = Recaller(kind(SYMBOLS, width))
     if name == "RNN, orthogonal":
         orthogonal_(model)
-    if bias is not None:
-        cell = model.rnn.cells[0]
-        gate = cell.forget_gate if kind is LSTM else cell.update_gate
-        nn.init.constant_(gate.input.bias, bias)
-    return model
+    for gate, bias in biases.items():
+        part = model.rnn.cells[0].get_submodule(gate)
+        nn.init.constant_(part.get_parameter("input.bias"), bias)
+    return accelerate(model)
 
 
 def gradient_norm(network: nn.Module, distance: int) -> float:
@@ -103,12 +104,14 @@ def main() -> None:
                 )
                 row = {
                     "network": name,
+                    "d_hidden": model.rnn.d_hidden,
                     "parameters": sum(p.numel() for p in model.rnn.parameters()),
                     "length": length,
                     "seed": seed,
                     "steps": options.steps,
                     "learning_rate": options.rate,
                     "right": f"{share_recalled(model, 1_000, length):.3f}",
+                    "gradient": f"{gradient_norm(model.rnn, length - 1):.1e}",
                     "gradient_100": f"{gradient_norm(model.rnn, 100):.1e}",
                     "seconds": round(history.seconds),
                     "threads": torch.get_num_threads(),
