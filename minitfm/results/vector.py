@@ -1,12 +1,15 @@
-"""How much goes through the vector: lines of one to four days or dates, for several
+r"""How much goes through the vector: lines of one to four days or dates, for several
 sizes of the vector.
 
 The runs that chapter 3 shows::
 
-    python -m minitfm.results.vector --sizes 4 16 64 --seeds 0 1 2 python -m
-    minitfm.results.vector --sizes 64 --seeds 0 1 2 --reverse python -m
-    minitfm.results.vector --sizes 4 16 64 --seeds 0 --steps 1800 python -m
-    minitfm.results.vector --dates --sizes 16 64 256 --seeds 0 1 2 --steps 2000
+    python -m minitfm.results.vector --sizes 4 16 64 --seeds 0 1 2
+    python -m minitfm.results.vector --sizes 64 --seeds 0 1 2 --reverse
+    python -m minitfm.results.vector --sizes 4 16 64 --seeds 0 --steps 1800
+    python -m minitfm.results.vector --sizes 4 --seeds 0 --steps 5400
+    python -m minitfm.results.vector --sizes 16 --seeds 0 --steps 5400
+    python -m minitfm.results.vector --dates --sizes 16 64 256 --seeds 0 1 2 \
+        --steps 2000
 
 The last one takes whole dates, in every English format, and appends to
 vector_dates.csv. Every model is trained on lines of one to four of them, equally many
