@@ -23,7 +23,7 @@ def repository() -> str:
 
 class Source:
     """The source of a function, method or class of this package; a notebook shows it
-    with a link to its file.
+    with a link to its file (not to its lines: these move with every edit above them).
     """
 
     def __init__(self, *things: Any) -> None:
@@ -35,13 +35,11 @@ class Source:
     def _parts(self) -> list[tuple[str, str]]:
         parts = []
         for thing in self.things:
-            lines, first = inspect.getsourcelines(thing)
-            module = thing.__module__
-            path = module.replace(".", "/") + ".py"
-            link = f"{repository()}/blob/main/{path}#L{first}-L{first + len(lines) - 1}"
+            path = thing.__module__.replace(".", "/") + ".py"
+            link = f"{repository()}/blob/main/{path}"
             parts.append(
                 (
-                    textwrap.dedent("".join(lines)).rstrip(),
+                    textwrap.dedent(inspect.getsource(thing)).rstrip(),
                     f"[{thing.__qualname__} in {path}]({link})",
                 )
             )
