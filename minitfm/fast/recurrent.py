@@ -18,54 +18,6 @@ from minitfm import lstm, rnn
 States = tuple[Float[Tensor, "batch cells d_hidden"], ...]
 
 
-class RNN(rnn.RNN):
-    """``minitfm.rnn.RNN`` in ``torch.rnn_tanh``."""
-
-    def run(
-        self,
-        x: Float[Tensor, "batch token d_input"],
-        mask: Bool[Tensor, "batch token"] | None,
-        state: States | None,
-    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
-        """Run every cell at once, where the kernel can."""
-        self.check(x, mask, state)
-        if not padding_is_at_the_end(mask):
-            return super().run(x, mask, state)
-        return in_kernel(self, torch.rnn_tanh, rnn_weights, x, mask, state)
-
-
-class LSTM(lstm.LSTM):
-    """``minitfm.lstm.LSTM`` in ``torch.lstm``."""
-
-    def run(
-        self,
-        x: Float[Tensor, "batch token d_input"],
-        mask: Bool[Tensor, "batch token"] | None,
-        state: States | None,
-    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
-        """Run every cell at once, where the kernel can."""
-        self.check(x, mask, state)
-        if not padding_is_at_the_end(mask):
-            return super().run(x, mask, state)
-        return in_kernel(self, torch.lstm, lstm_weights, x, mask, state)
-
-
-class GRU(lstm.GRU):
-    """``minitfm.lstm.GRU`` in ``torch.gru``."""
-
-    def run(
-        self,
-        x: Float[Tensor, "batch token d_input"],
-        mask: Bool[Tensor, "batch token"] | None,
-        state: States | None,
-    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
-        """Run every cell at once, where the kernel can."""
-        self.check(x, mask, state)
-        if not padding_is_at_the_end(mask):
-            return super().run(x, mask, state)
-        return in_kernel(self, torch.gru, gru_weights, x, mask, state)
-
-
 def padding_is_at_the_end(mask: Bool[Tensor, "batch token"] | None) -> bool:
     """Whether all padding comes after at least one real token: the kernels know no
     other.
@@ -104,50 +56,73 @@ def gru_weights(cell: lstm.GRUCell) -> list[Tensor]:
     return [w, u, b, torch.cat([zero, zero, cell.candidate_bias])]
 
 
-def in_kernel(
-    network: rnn.Recurrent,
-    kernel: Callable[..., tuple[Tensor, ...]],
-    weights_of: Callable[..., list[Tensor]],
-    x: Float[Tensor, "batch token d_input"],
-    mask: Bool[Tensor, "batch token"] | None,
-    state: States | None,
-) -> tuple[Float[Tensor, "batch token d_output"], States]:
-    """Run every cell along the sequences, as ``minitfm.rnn.Recurrent.run`` does.
+class InKernel(rnn.Recurrent):
+    """Run a whole network in one of PyTorch's kernels, where that can.
 
-    Args:
-        network: whose cells are run.
-        kernel: ``torch.rnn_tanh``, ``torch.lstm`` or ``torch.gru``.
+    Attributes:
+        kernel: the kernel.
         weights_of: gives a cell's W, U and two biases, as the kernel wants them.
-        x: the sequences.
-        mask: True where a token is real; padding at the end only.
-        state: each cell's first state, zeros unless given.
-
-    Returns:
-        The last layer's output, zero at padding, and each cell's last state.
     """
-    weights = [weight for cell in network.cells for weight in weights_of(cell)]
-    dropout = network.dropout.p if network.training else 0.0
-    both = network.directions == 2
-    options = (True, network.layers, dropout, dropout > 0, both)
-    if state is None:
-        zeros = x.new_zeros(len(x), len(network.cells), network.d_hidden)
-        state = (zeros,) * network.states
-    # the kernels want (cells, batch, d_hidden), and h alone not in a tuple
-    begin = [part.transpose(0, 1).contiguous() for part in state]
-    if mask is None:
+
+    kernel: Callable[..., tuple[Tensor, ...]]
+    weights_of: Callable[..., list[Tensor]]
+
+    def run(
+        self,
+        x: Float[Tensor, "batch token d_input"],
+        mask: Bool[Tensor, "batch token"] | None,
+        state: States | None,
+    ) -> tuple[Float[Tensor, "batch token d_output"], States]:
+        """Run every cell along the sequences, as the lesson's loop does."""
+        self.check(x, mask, state)
+        if not padding_is_at_the_end(mask):
+            return super().run(x, mask, state)
+        weights = [weight for cell in self.cells for weight in self.weights_of(cell)]
+        dropout = self.dropout.p if self.training else 0.0
+        both = self.directions == 2
+        options = (True, self.layers, dropout, dropout > 0, both)
+        if state is None:
+            zeros = x.new_zeros(len(x), len(self.cells), self.d_hidden)
+            state = (zeros,) * self.states
+        # the kernels want (cells, batch, d_hidden), and h alone not in a tuple
+        begin = [part.transpose(0, 1).contiguous() for part in state]
+        if mask is None:
+            start = begin if len(begin) > 1 else begin[0]
+            output, *final = self.kernel(x, start, weights, *options, True)
+            return output, tuple(part.transpose(0, 1) for part in final)
+        # and the longest sequence first
+        lengths, order = mask.sum(1).sort(descending=True)
+        back = order.argsort()
+        packed = pack_padded_sequence(x[order], lengths.cpu(), batch_first=True)
+        begin = [part[:, order] for part in begin]
         start = begin if len(begin) > 1 else begin[0]
-        output, *final = kernel(x, start, weights, *options, True)
-        return output, tuple(part.transpose(0, 1) for part in final)
-    # and the longest sequence first
-    lengths, order = mask.sum(1).sort(descending=True)
-    back = order.argsort()
-    packed = pack_padded_sequence(x[order], lengths.cpu(), batch_first=True)
-    begin = [part[:, order] for part in begin]
-    start = begin if len(begin) > 1 else begin[0]
-    data, *final = kernel(packed.data, packed.batch_sizes, start, weights, *options)
-    output, _ = pad_packed_sequence(
-        PackedSequence(data, packed.batch_sizes),
-        batch_first=True,
-        total_length=x.shape[1],
-    )
-    return output[back], tuple(part[:, back].transpose(0, 1) for part in final)
+        data, *final = self.kernel(
+            packed.data, packed.batch_sizes, start, weights, *options
+        )
+        output, _ = pad_packed_sequence(
+            PackedSequence(data, packed.batch_sizes),
+            batch_first=True,
+            total_length=x.shape[1],
+        )
+        return output[back], tuple(part[:, back].transpose(0, 1) for part in final)
+
+
+class RNN(InKernel, rnn.RNN):
+    """``minitfm.rnn.RNN`` in ``torch.rnn_tanh``."""
+
+    kernel = staticmethod(torch.rnn_tanh)
+    weights_of = staticmethod(rnn_weights)
+
+
+class LSTM(InKernel, lstm.LSTM):
+    """``minitfm.lstm.LSTM`` in ``torch.lstm``."""
+
+    kernel = staticmethod(torch.lstm)
+    weights_of = staticmethod(lstm_weights)
+
+
+class GRU(InKernel, lstm.GRU):
+    """``minitfm.lstm.GRU`` in ``torch.gru``."""
+
+    kernel = staticmethod(torch.gru)
+    weights_of = staticmethod(gru_weights)
