@@ -1,10 +1,22 @@
-"""Recall of the first symbol by a plain recurrent network within a fixed budget: append
-one row a run to recall.csv.
+r"""Recall of the first symbol by a plain recurrent network within a fixed budget: one
+row a run, appended to recall.csv.
 
 The runs that chapter 1 shows::
 
     python -m minitfm.results.recall --lengths 5 10 15 20 30 50 100 --seeds 0 1 2 3 4
     python -m minitfm.results.recall --lengths 200 --seeds 0 1 2 3 4
+
+and, at 30 symbols from the default start, a higher learning rate, more steps, both::
+
+    python -m minitfm.results.recall --starts default --lengths 30 \
+        --seeds 0 1 2 3 4 --learning-rates 3e-3
+    python -m minitfm.results.recall --starts default --lengths 30 \
+        --seeds 0 1 2 3 4 --steps 2000 --learning-rates 3e-3 1e-3
+
+and, from the orthogonal start, more steps::
+
+    python -m minitfm.results.recall --starts orthogonal --lengths 100 \
+        --seeds 0 1 2 3 4 --steps 2000
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.
@@ -12,7 +24,7 @@ name the commit.
 
 import argparse
 from collections.abc import Iterator
-from itertools import count
+from itertools import count, product
 from pathlib import Path
 
 import torch
@@ -70,36 +82,38 @@ def main() -> None:
     parser.add_argument("--lengths", type=int, nargs="+", default=[10])
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--learning-rates", type=float, nargs="+", default=[RATE])
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
 
-    for length in options.lengths:
-        for start in options.starts:
-            for seed in options.seeds:
-                torch.manual_seed(seed)
-                model = Recaller(RNN(SYMBOLS, WIDTH))
-                gain = STARTS[start]
-                if gain is not None:
-                    orthogonal_(model, gain)
-                history = fit(
-                    model,
-                    recall_loss,
-                    recalls(length, seed=100_000 * (seed + 1) + 1),
-                    options.steps,
-                    learning_rate=RATE,
-                    progress=False,
-                )
-                row = {
-                    "start": start,
-                    "d_hidden": WIDTH,
-                    "length": length,
-                    "seed": seed,
-                    "steps": options.steps,
-                    "seconds": round(history.seconds),
-                    "threads": torch.get_num_threads(),
-                    "accuracy": f"{share_recalled(model, 2_000, length):.4f}",
-                }
-                append_row(options.table, row)
+    for length, start, rate, seed in product(
+        options.lengths, options.starts, options.learning_rates, options.seeds
+    ):
+        torch.manual_seed(seed)
+        model = Recaller(RNN(SYMBOLS, WIDTH))
+        gain = STARTS[start]
+        if gain is not None:
+            orthogonal_(model, gain)
+        history = fit(
+            model,
+            recall_loss,
+            recalls(length, seed=100_000 * (seed + 1) + 1),
+            options.steps,
+            learning_rate=rate,
+            progress=False,
+        )
+        row = {
+            "start": start,
+            "d_hidden": WIDTH,
+            "length": length,
+            "seed": seed,
+            "steps": options.steps,
+            "learning_rate": rate,
+            "seconds": round(history.seconds),
+            "threads": torch.get_num_threads(),
+            "accuracy": f"{share_recalled(model, 2_000, length):.4f}",
+        }
+        append_row(options.table, row)
 
 
 if __name__ == "__main__":
