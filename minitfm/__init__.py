@@ -76,7 +76,7 @@ CHAPTERS = (
         "LSTM and GRU",
         "Can a network choose what to keep?",
         ("lstm",),
-        60,
+        40,
         shows="Gates, one by one, and what breaks without each; how far a "
         "gradient reaches, before training and after",
     ),

@@ -380,55 +380,88 @@ def unrolled(read: Sequence[str], predicted: Sequence[str]) -> Drawing:
     return drawing
 
 
-def lstm_cell() -> Drawing:
-    """One step of the LSTM: four weighted sums, and the memory that passes above."""
-    drawing = Drawing(
-        420,
-        290,
+def lstm_cell(gates: int = 3) -> Drawing:
+    """One step of the LSTM: the weighted sums, and the memory that passes above.
+
+    Args:
+        gates: how many are drawn: 1 for the forget gate alone, 2 with the input gate
+            and the candidate, 3 for the whole cell.
+
+    Raises:
+        ValueError: if there is no such stage.
+    """
+    if gates not in (1, 2, 3):
+        raise ValueError(f"gates={gates} is no stage of the drawing; choose 1, 2 or 3")
+    alt = (
         "The LSTM cell. At the top a thick arrow runs from the old memory c on the"
-        " left to the new memory on the right, like a conveyor belt. On it stand two"
-        " circles: first a multiplication by the forget gate f, then an addition. Into"
-        " the addition goes a product of the input gate i and the candidate g. At the"
-        " bottom x and h feed four boxes: forget gate, input gate, candidate and output"
-        " gate. On the right a branch goes down from the belt through tanh and a"
-        " multiplication by the output gate o, and becomes the new h.",
+        " left to the new memory on the right, like a conveyor belt. On it stands a"
+        " multiplication by the forget gate f, a box below that x and h feed."
     )
+    if gates >= 2:
+        alt += (
+            " Behind it the belt has an addition, into which goes a product of two"
+            " more boxes, the input gate i and the candidate g."
+        )
+    if gates == 3:
+        alt += (
+            " On the right a branch goes down from the belt through tanh and a"
+            " multiplication by the fourth box, the output gate o, and becomes the new"
+            " h. Along the top stands: the derivative of c after by c before is f."
+        )
+    drawing = Drawing(420, 290, alt)
     parts = (
-        (62, "forget gate\nf = σ(…)", "forget gate"),
-        (146, "input gate\ni = σ(…)", "input gate"),
-        (230, "candidate\ng = tanh(…)", "memory"),
-        (314, "output gate\no = σ(…)", "output gate"),
+        (62, "forget gate\nf = σ(…)", "forget gate", 1),
+        (146, "input gate\ni = σ(…)", "input gate", 2),
+        (230, "candidate\ng = tanh(…)", "memory", 2),
+        (314, "output gate\no = σ(…)", "output gate", 3),
     )
-    for x, text, color in parts:
+    fed = [part for part in parts if part[3] <= gates]
+    for x, text, color, _ in fed:
         drawing.box(x, 180, text, width=78, height=44, color=color, size=12)
         drawing.arrow((x, 236), (x, 202))
-    drawing.line((16, 236), (314, 236))
-    for x, y, sign in ((62, 36, "×"), (188, 36, "+"), (188, 104, "×"), (376, 120, "×")):
-        drawing.circle(x, y, sign, radius=13)
-    for start, stop in ((8, 49), (75, 175), (201, 412)):
+    drawing.line((16, 236), (fed[-1][0], 236))
+    signs = (
+        (62, 36, "×", 1),
+        (188, 36, "+", 2),
+        (188, 104, "×", 2),
+        (376, 120, "×", 3),
+    )
+    for x, y, sign, stage in signs:
+        if stage <= gates:
+            drawing.circle(x, y, sign, radius=13)
+    belt = ((8, 49), (75, 175), (201, 412)) if gates >= 2 else ((8, 49), (75, 412))
+    for start, stop in belt:
         drawing.arrow((start, 36), (stop, 36), color="memory", width=3)
-    for path in (
-        ((62, 158), (62, 49)),
-        ((146, 158), (146, 104), (175, 104)),
-        ((230, 158), (230, 104), (201, 104)),
-        ((188, 91), (188, 49)),
-        ((376, 38), (376, 107)),
-        ((314, 158), (314, 120), (363, 120)),
-        ((376, 133), (376, 236), (412, 236)),
-    ):
-        drawing.arrow(*path)
-    for x, y, text, anchor in (
-        (68, 96, "what to\nkeep", "start"),
-        (196, 70, "what to add", "start"),
-        (308, 120, "what to\nshow", "end"),
-        (370, 74, "tanh", "end"),
-        (8, 256, "x, and h before", "start"),
-        (412, 256, "h after", "end"),
-        (210, 278, "in each box: W x + b + U h, then σ (0 to 1) or tanh", "middle"),
-    ):
-        drawing.text(x, y, text, size=12, anchor=anchor)
-    drawing.text(8, 12, "c, the memory before", anchor="start", color="memory")
-    drawing.text(412, 12, "c, after", anchor="end", color="memory")
+    paths = (
+        (1, ((62, 158), (62, 49))),
+        (2, ((146, 158), (146, 104), (175, 104))),
+        (2, ((230, 158), (230, 104), (201, 104))),
+        (2, ((188, 91), (188, 49))),
+        (3, ((376, 38), (376, 107))),
+        (3, ((314, 158), (314, 120), (363, 120))),
+        (3, ((376, 133), (376, 236), (412, 236))),
+    )
+    for stage, path in paths:
+        if stage <= gates:
+            drawing.arrow(*path)
+    inside = "in each box: W x + b + U h, then σ (0 to 1) or tanh"
+    if gates == 1:
+        inside = "in the box: W x + b + U h, then σ (0 to 1)"
+    words = (
+        (1, 68, 96, "what to\nkeep", "start"),
+        (2, 196, 70, "what to add", "start"),
+        (3, 308, 120, "what to\nshow", "end"),
+        (3, 370, 74, "tanh", "end"),
+        (1, 8, 256, "x, and h before", "start"),
+        (3, 412, 256, "h after", "end"),
+        (1, 210, 278, inside, "middle"),
+        (3, 214, 12, "∂c after / ∂c before = f", "middle"),
+    )
+    for stage, x, y, text, anchor in words:
+        if stage <= gates:
+            drawing.text(x, y, text, size=12, anchor=anchor)
+    drawing.text(8, 12, "c before", anchor="start", color="memory")
+    drawing.text(412, 12, "c after", anchor="end", color="memory")
     return drawing
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from minitfm import multihead
 from minitfm.study import figure2, plots
-from minitfm.study.drawings import Drawing, architecture
+from minitfm.study.drawings import Drawing, architecture, lstm_cell
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -123,3 +123,21 @@ def test_letters_stand_where_they_are_put_each_token_in_its_tint():
     assert words[5:] == ["cut", "head 1", "A1", "head 2", "B1"]
     tints = [rect.get("fill") for rect in root.iter(f"{SVG}rect")]
     assert tints[0] == tints[1] == tints[4] != tints[2] == tints[3] == tints[5]
+
+
+def test_the_lstm_cell_grows_gate_by_gate():
+    stages = [
+        {text.text for text in ElementTree.fromstring(stage.svg()).iter(f"{SVG}text")}
+        for stage in map(lstm_cell, (1, 2, 3))
+    ]
+    names = {"forget gate", "input gate", "candidate", "output gate"}
+    assert [sorted(names & words) for words in stages] == [
+        ["forget gate"],
+        ["candidate", "forget gate", "input gate"],
+        sorted(names),
+    ]
+    derivative = "∂c after / ∂c before = f"
+    assert [derivative in words for words in stages] == [False, False, True]
+    assert lstm_cell().svg() == lstm_cell(3).svg()
+    with pytest.raises(ValueError, match="gates=4 is no stage"):
+        lstm_cell(4)
