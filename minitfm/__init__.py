@@ -96,7 +96,7 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
-        45,
+        30,
         shows="A soft dictionary to drag a query through; the same tasks and budget "
         "with attention, and where the wall went; why scores are divided by √dₖ; "
         "what each projection is for",
