@@ -108,7 +108,7 @@ CHAPTERS = (
         "Why only between two sequences?",
         shows="A head that you set by hand, then learned; masks, and proof that "
         "nothing leaks; long distances and cost against an LSTM, measured",
-        minutes=45,
+        minutes=35,
     ),
     Chapter(
         6,
