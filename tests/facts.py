@@ -30,6 +30,3 @@ PUBLISHED: dict[str, set[str]] = {
         "2007",
     },  # word error on two versions of the dictionary, from the README
 }
-
-# Numbers that are no claim about a result.
-EVERYDAY = {"30", "45", "60"}  # minutes that a chapter takes, our estimate
