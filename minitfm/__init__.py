@@ -96,7 +96,7 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
-        30,
+        45,
         shows="A soft dictionary to drag a query through; the same tasks and budget "
         "with attention, and where the wall went; why scores are divided by √dₖ; "
         "what each projection is for",
@@ -108,7 +108,7 @@ CHAPTERS = (
         "Why only between two sequences?",
         shows="A head that you set by hand, then learned; masks, and proof that "
         "nothing leaks; long distances and cost against an LSTM, measured",
-        minutes=35,
+        minutes=45,
     ),
     Chapter(
         6,
@@ -116,7 +116,7 @@ CHAPTERS = (
         "Multi-head attention",
         "Why is one weighting not enough?",
         ("multihead",),
-        40,
+        30,
         shows="A task that needs two relations at once: why no width saves a single "
         "head, and what does; what heads cost",
     ),
