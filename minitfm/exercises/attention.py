@@ -58,10 +58,7 @@ keys_looked_at = Exercise(
     "keys_looked_at",
     difficulty=1,
     minutes=6,
-    stub='''def keys_looked_at(weights):
-    """weights (batch, query, key) -> (batch, query)"""
-    raise NotImplementedError
-''',
+    doc="weights (batch, query, key) -> (batch, query)",
     solution="""def keys_looked_at(weights):
     logs = torch.where(weights > 0, weights, 1.0).log()
     count = (-(weights * logs).sum(-1)).exp()
@@ -119,10 +116,7 @@ query_length = Exercise(
     "query_length",
     difficulty=2,
     minutes=8,
-    stub='''def query_length(share, keys, d_k):
-    """share a number below 1, keys and d_k whole numbers -> one number"""
-    raise NotImplementedError
-''',
+    doc="share a number below 1, keys and d_k whole numbers -> one number",
     solution="""def query_length(share, keys, d_k):
     score = math.log(share * (keys - 1) / (1 - share))
     return score * math.sqrt(d_k)""",
@@ -180,12 +174,9 @@ merged = Exercise(
     "merged",
     difficulty=3,
     minutes=12,
-    stub='''def merged(a, log_a, b, log_b):
-    """a and b (batch, query, d_v), log_a and log_b (batch, query)
-    -> output (batch, query, d_v), log (batch, query)
-    """
-    raise NotImplementedError
-''',
+    doc="""a and b (batch, query, d_v), log_a and log_b (batch, query)
+-> output (batch, query, d_v), log (batch, query)
+""",
     solution="""def merged(a, log_a, b, log_b):
     log = torch.logaddexp(log_a, log_b)
     share_a, share_b = (log_a - log).exp(), (log_b - log).exp()
@@ -240,12 +231,9 @@ attention_slope = Exercise(
     "attention_slope",
     difficulty=3,
     minutes=15,
-    stub='''def attention_slope(query, key, value):
-    """query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v)
-    -> (batch, query, d_v, d_k)
-    """
-    raise NotImplementedError
-''',
+    doc="""query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v)
+-> (batch, query, d_v, d_k)
+""",
     solution="""def attention_slope(query, key, value):
     d_k = query.shape[-1]
     weights = (query @ key.mT / math.sqrt(d_k)).softmax(-1)
@@ -293,17 +281,9 @@ general_attention = Exercise(
     "general_attention",
     difficulty=4,
     minutes=15,
-    stub='''class GeneralAttention(nn.Module):
-    def __init__(self, d_query, d_key):
-        super().__init__()
-        self.matrix = nn.Linear(d_key, d_query, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        """query (batch, query, d_query), key (batch, key, d_key), value (batch,
-        key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
-        """
-        raise NotImplementedError
-''',
+    doc="""query (batch, query, d_query), key (batch, key, d_key), value (batch,
+key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
+""",
     solution="""class GeneralAttention(nn.Module):
     def __init__(self, d_query, d_key):
         super().__init__()
@@ -345,10 +325,7 @@ attention_weights = Exercise(
     "attention_weights",
     difficulty=2,
     minutes=10,
-    stub='''def attention_weights(query, key, mask=None):
-    """query (batch, query, d_k), key (batch, key, d_k), mask (batch, query, key) or None -> (batch, query, key)"""
-    raise NotImplementedError
-''',
+    doc="query (batch, query, d_k), key (batch, key, d_k), mask (batch, query, key) or None -> (batch, query, key)",
     solution="""def attention_weights(query, key, mask=None):
     d_k = query.shape[-1]
     scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
@@ -358,14 +335,13 @@ attention_weights = Exercise(
     return weights.where(mask, 0.0)""",
     package=attention.attention_weights,
     forms=[
-        """def attention_weights(query, key, mask=None):
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    weights = scores.softmax(-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return weights"""
+        """scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+if mask is not None:
+    scores = scores.masked_fill(~mask, -math.inf)
+weights = scores.softmax(-1)
+if mask is not None:
+    weights = weights.masked_fill(~mask, 0.0)
+return weights"""
     ],
     mistakes="""
 no scaling:  / math.sqrt(d_k) =>
@@ -407,10 +383,7 @@ scaled_dot_product = Exercise(
     "scaled_dot_product",
     difficulty=2,
     minutes=15,
-    stub='''def scaled_dot_product_attention(query, key, value, mask=None):
-    """query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v) -> (batch, query, d_v)"""
-    raise NotImplementedError
-''',
+    doc="query (batch, query, d_k), key (batch, key, d_k), value (batch, key, d_v) -> (batch, query, d_v)",
     solution="""def scaled_dot_product_attention(query, key, value, mask=None):
     d_k = query.shape[-1]
     scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)
@@ -423,14 +396,13 @@ scaled_dot_product = Exercise(
     package=attention.scaled_dot_product_attention,
     shapes="mask (batch, query, key) or None",
     forms=[
-        """def scaled_dot_product_attention(query, key, value, mask=None):
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    if mask is not None:
-        scores = scores.masked_fill(~mask, -math.inf)
-    weights = scores.softmax(-1)
-    if mask is not None:
-        weights = weights.masked_fill(~mask, 0.0)
-    return weights @ value"""
+        """scores = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
+if mask is not None:
+    scores = scores.masked_fill(~mask, -math.inf)
+weights = scores.softmax(-1)
+if mask is not None:
+    weights = weights.masked_fill(~mask, 0.0)
+return weights @ value"""
     ],
     mistakes="""
 no scaling:  / math.sqrt(d_k) =>

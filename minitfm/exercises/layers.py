@@ -24,18 +24,8 @@ feed_forward = Exercise(
     "feed_forward",
     difficulty=1,
     minutes=4,
-    stub='''class FeedForward(nn.Module):
-    def __init__(self, d_model, d_ff):
-        super().__init__()
-        self.inner = nn.Linear(d_model, d_ff)
-        self.outer = nn.Linear(d_ff, d_model)
-
-    def forward(self, x):
-        """x (…, d_model) -> (…, d_model)"""
-        raise NotImplementedError
-''',
+    doc="x (…, d_model) -> (…, d_model)",
     solution="""class FeedForward(nn.Module):
-
     def __init__(self, d_model, d_ff):
         super().__init__()
         self.inner = nn.Linear(d_model, d_ff)
@@ -84,11 +74,8 @@ layer_norm = Exercise(
     "layer_norm",
     difficulty=2,
     minutes=10,
-    stub='''def layer_norm(x, gain, bias, eps=1e-5):
-    """x (…, d_model), gain and bias (d_model) -> (…, d_model)"""
-    raise NotImplementedError
-''',
-    solution="""def layer_norm(x, gain, bias, eps=1e-05):
+    doc="x (…, d_model), gain and bias (d_model) -> (…, d_model)",
+    solution="""def layer_norm(x, gain, bias, eps=1e-5):
     mean = x.mean(-1, keepdim=True)
     variance = (x - mean).square().mean(-1, keepdim=True)
     return (x - mean) / torch.sqrt(variance + eps) * gain + bias""",
@@ -97,10 +84,9 @@ layer_norm = Exercise(
     special=_other_vectors,
     axes="batch token d_model",
     forms=[
-        """def layer_norm(x, gain, bias, eps=1e-5):
-    mean = x.mean(-1, keepdim=True)
-    variance = x.var(-1, correction=0, keepdim=True)
-    return (x - mean) / torch.sqrt(variance + eps) * gain + bias"""
+        """mean = x.mean(-1, keepdim=True)
+variance = x.var(-1, correction=0, keepdim=True)
+return (x - mean) / torch.sqrt(variance + eps) * gain + bias"""
     ],
     mistakes="""
 unbiased variance: (x - mean).square().mean(-1, keepdim=True) => x.var(-1, keepdim=True)
@@ -178,17 +164,7 @@ residual = Exercise(
     "residual",
     difficulty=3,
     minutes=12,
-    stub='''class Residual(nn.Module):
-    def __init__(self, d_model, placement, dropout):
-        super().__init__()
-        self.placement = placement
-        self.norm = LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, sublayer):
-        """x (batch, token, d_model), sublayer a function -> (batch, token, d_model)"""
-        raise NotImplementedError
-''',
+    doc="x (batch, token, d_model), sublayer a function -> (batch, token, d_model)",
     solution="""class Residual(nn.Module):
     def __init__(self, d_model, placement, dropout):
         super().__init__()

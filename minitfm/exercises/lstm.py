@@ -147,12 +147,9 @@ lstm_step = Exercise(
     "lstm_step",
     difficulty=2,
     minutes=10,
-    stub='''def lstm_step(x, h, c, w, b, u):
-    """x (batch, d_input), h and c (batch, d_hidden), w (4 * d_hidden, d_input), b (4 * d_hidden),
-    u (4 * d_hidden, d_hidden) -> h and c, (batch, d_hidden) each
-    """
-    raise NotImplementedError
-''',
+    doc="""x (batch, d_input), h and c (batch, d_hidden), w (4 * d_hidden, d_input), b (4 * d_hidden),
+u (4 * d_hidden, d_hidden) -> h and c, (batch, d_hidden) each
+""",
     solution="""def lstm_step(x, h, c, w, b, u):
     input, forget, candidate, output = (x @ w.T + b + h @ u.T).chunk(4, dim=1)
     c = forget.sigmoid() * c + input.sigmoid() * candidate.tanh()
@@ -214,12 +211,9 @@ gru_step = Exercise(
     "gru_step",
     difficulty=3,
     minutes=12,
-    stub='''def gru_step(x, h, w, b, u, b_candidate):
-    """x (batch, d_input), h (batch, d_hidden), w (3 * d_hidden, d_input), b (3 * d_hidden),
-    u (3 * d_hidden, d_hidden), b_candidate (d_hidden) -> the new h, (batch, d_hidden)
-    """
-    raise NotImplementedError
-''',
+    doc="""x (batch, d_input), h (batch, d_hidden), w (3 * d_hidden, d_input), b (3 * d_hidden),
+u (3 * d_hidden, d_hidden), b_candidate (d_hidden) -> the new h, (batch, d_hidden)
+""",
     solution="""def gru_step(x, h, w, b, u, b_candidate):
     reset_x, update_x, candidate_x = (x @ w.T + b).chunk(3, dim=1)
     reset_h, update_h, candidate_h = (h @ u.T).chunk(3, dim=1)
@@ -315,11 +309,8 @@ lstm = Exercise(
     "lstm",
     difficulty=3,
     minutes=12,
-    stub='''def lstm(step, x, h, c, mask):
-    """x (batch, token, d_input), h and c (batch, d_hidden), mask (batch, token)
-    -> (batch, token, d_hidden), (batch, d_hidden), (batch, d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="""x (batch, token, d_input), h and c (batch, d_hidden), mask (batch, token)
+-> (batch, token, d_hidden), (batch, d_hidden), (batch, d_hidden)""",
     solution="""def lstm(step, x, h, c, mask):
     outputs = []
     for token, real in zip(x.unbind(1), mask.unsqueeze(2).unbind(1)):

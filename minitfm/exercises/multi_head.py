@@ -74,13 +74,10 @@ keep_heads = Exercise(
     "keep_heads",
     difficulty=2,
     minutes=12,
-    stub='''def keep_heads(query, key, value, output, heads, keep):
-    """query, key, value (heads * d_head, d_model),
-    output (d_model, heads * d_head), keep: a list of heads
-    -> the same four of the smaller layer
-    """
-    raise NotImplementedError
-''',
+    doc="""query, key, value (heads * d_head, d_model),
+output (d_model, heads * d_head), keep: a list of heads
+-> the same four of the smaller layer
+""",
     solution="""def keep_heads(query, key, value, output, heads, keep):
     def kept(weight):
         return weight.unflatten(0, (heads, -1))[keep].flatten(0, 1)
@@ -135,14 +132,11 @@ heads_together = Exercise(
     "heads_together",
     difficulty=3,
     minutes=15,
-    stub='''def heads_together(stack):
-    """stack: a list of SelfAttention
-    -> the weights query (heads * d_k, d_model),
-    key (heads * d_k, d_model), value (heads * d_model, d_model)
-    and output (d_model, heads * d_model) of one layer
-    """
-    raise NotImplementedError
-''',
+    doc="""stack: a list of SelfAttention
+-> the weights query (heads * d_k, d_model),
+key (heads * d_k, d_model), value (heads * d_model, d_model)
+and output (d_model, heads * d_model) of one layer
+""",
     solution="""def heads_together(stack):
     query = torch.cat([head.query.weight for head in stack])
     key = torch.cat([head.key.weight for head in stack])
@@ -211,10 +205,7 @@ who_meets = Exercise(
     "who_meets",
     difficulty=3,
     minutes=15,
-    stub='''def who_meets(tokens, heads):
-    """-> (tokens, tokens), True where output i can depend on token j"""
-    raise NotImplementedError
-''',
+    doc="-> (tokens, tokens), True where output i can depend on token j",
     solution="""def who_meets(tokens, heads):
     rows = torch.arange(heads * tokens)
     token, head = rows // heads, rows // tokens
@@ -259,48 +250,14 @@ class _MultiQuery(nn.Module):
         return self.output(torch.cat(found, dim=-1))
 
 
-WRITTEN_OUT = """class MultiQueryAttention(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        q = split_heads(self.query(query), self.heads)
-        k = self.key(key).unsqueeze(1)
-        v = self.value(value).unsqueeze(1)
-        scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
-        weights = scores.softmax(-1)
-        if mask is not None:
-            weights = weights.masked_fill(~mask.unsqueeze(1), 0.0)
-        return self.output(merge_heads(weights @ v))"""
-
-
 multi_query = Exercise(
     chapter,
     "multi_query",
     difficulty=4,
     minutes=20,
-    stub='''class MultiQueryAttention(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        """(batch, query, d_model), 2 × (batch, key, d_model), mask
-        -> (batch, query, d_model)
-        """
-        raise NotImplementedError
-''',
+    doc="""(batch, query, d_model), 2 × (batch, key, d_model), mask
+-> (batch, query, d_model)
+""",
     solution="""class MultiQueryAttention(nn.Module):
     def __init__(self, d_model, heads):
         super().__init__()
@@ -329,7 +286,18 @@ multi_query = Exercise(
     init=lambda heads, d_head, **_: (heads * d_head, heads),
     special=lambda draw: _masks(draw),
     axes="batch query d_model",
-    forms=(WRITTEN_OUT,),
+    forms=[
+        """q = split_heads(self.query(query), self.heads)
+k = self.key(key).unsqueeze(1)
+v = self.value(value).unsqueeze(1)
+scores = q @ k.transpose(-2, -1) / math.sqrt(q.shape[-1])
+if mask is not None:
+    scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+weights = scores.softmax(-1)
+if mask is not None:
+    weights = weights.masked_fill(~mask.unsqueeze(1), 0.0)
+return self.output(merge_heads(weights @ v))"""
+    ],
     mistakes="""
 output projection missing: self.output(merge_heads(result)) => merge_heads(result)
 keys without the heads' axis: self.key(key).unsqueeze(1) => self.key(key)
@@ -357,10 +325,7 @@ split_heads = Exercise(
     "split_heads",
     difficulty=2,
     minutes=8,
-    stub='''def split_heads(x, heads):
-    """x (batch, token, heads * d_head) -> (batch, heads, token, d_head)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, token, heads * d_head) -> (batch, heads, token, d_head)",
     solution="""def split_heads(x, heads):
     batch, token, d_heads = x.shape
     return x.view(batch, token, heads, d_heads // heads).transpose(1, 2)""",
@@ -386,10 +351,7 @@ merge_heads = Exercise(
     "merge_heads",
     difficulty=2,
     minutes=6,
-    stub='''def merge_heads(x):
-    """x (batch, heads, token, d_head) -> (batch, token, heads * d_head)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, heads, token, d_head) -> (batch, token, heads * d_head)",
     solution="""def merge_heads(x):
     batch, heads, token, d_head = x.shape
     return x.transpose(1, 2).reshape(batch, token, heads * d_head)""",
@@ -422,19 +384,7 @@ multi_head = Exercise(
     "multi_head",
     difficulty=3,
     minutes=20,
-    stub='''class MultiHeadAttention(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model, bias=False)
-        self.value = nn.Linear(d_model, d_model, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        """(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)"""
-        raise NotImplementedError
-''',
+    doc="(batch, query, d_model), 2 × (batch, key, d_model), mask -> (batch, query, d_model)",
     solution="""class MultiHeadAttention(nn.Module):
     def __init__(self, d_model, heads):
         super().__init__()

@@ -35,10 +35,7 @@ sinusoids = Exercise(
     "sinusoids",
     difficulty=3,
     minutes=12,
-    stub='''def sinusoids(length, d_model, base=10_000.0):
-    """-> (length, d_model), torch.float64"""
-    raise NotImplementedError
-''',
+    doc="-> (length, d_model), torch.float64",
     solution="""def sinusoids(length, d_model, base=10_000.0):
     position = torch.arange(length, dtype=torch.float64).unsqueeze(1)
     frequency = torch.exp(-math.log(base) * torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
@@ -91,10 +88,7 @@ add_positions = Exercise(
     "add_positions",
     difficulty=2,
     minutes=6,
-    stub='''def add_positions(x, start=0):
-    """x (batch, token, d_model) -> (batch, token, d_model)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, token, d_model) -> (batch, token, d_model)",
     solution="""def add_positions(x, start=0):
     batch, token, d_model = x.shape
     table = sinusoids(start + token, d_model)
@@ -131,10 +125,7 @@ rotary = Exercise(
     "rotary",
     difficulty=4,
     minutes=20,
-    stub='''def rotary(x, start=0):
-    """x (batch, heads, token, d_k) -> (batch, heads, token, d_k)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, heads, token, d_k) -> (batch, heads, token, d_k)",
     solution="""def rotary(x, start=0):
     token, d_k = x.shape[-2:]
     table = sinusoids(start + token, d_k)[start:].to(x)

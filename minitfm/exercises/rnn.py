@@ -88,10 +88,7 @@ rnn_step = Exercise(
     "rnn_step",
     difficulty=1,
     minutes=6,
-    stub='''def rnn_step(x, h, w, b, u):
-    """x (batch, d_input), h (batch, d_hidden), w (d_hidden, d_input), b (d_hidden) -> (batch, d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, d_input), h (batch, d_hidden), w (d_hidden, d_input), b (d_hidden) -> (batch, d_hidden)",
     solution="""def rnn_step(x, h, w, b, u):
     return torch.tanh(x @ w.T + b + h @ u.T)""",
     package=step_of_the_package,
@@ -156,10 +153,7 @@ rnn = Exercise(
     "rnn",
     difficulty=2,
     minutes=12,
-    stub='''def rnn(x, w, b, u, h=None):
-    """x (batch, token, d_input), h (batch, d_hidden) or None -> (batch, token, d_hidden), (batch, d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="x (batch, token, d_input), h (batch, d_hidden) or None -> (batch, token, d_hidden), (batch, d_hidden)",
     solution="""def rnn(x, w, b, u, h=None):
     h = x.new_zeros(len(x), len(b)) if h is None else h
     outputs = []
@@ -208,10 +202,7 @@ perplexity = Exercise(
     "perplexity",
     difficulty=2,
     minutes=8,
-    stub='''def perplexity(logits, target, pad=0):
-    """logits (batch, token, vocabulary), target (batch, token), padded with `pad` -> one number"""
-    raise NotImplementedError
-''',
+    doc="logits (batch, token, vocabulary), target (batch, token), padded with `pad` -> one number",
     solution="""def perplexity(logits, target, pad=0):
     loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)
     return loss.exp()""",
@@ -221,11 +212,10 @@ perplexity = Exercise(
     without=["with vocabulary = 1"],
     gradients=False,
     forms=[
-        """def perplexity(logits, target, pad=0):
-    log_p = logits.log_softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)
-    real = target != pad
-    loss = -(log_p * real).sum() / real.sum()
-    return loss.exp()"""
+        """log_p = logits.log_softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)
+real = target != pad
+loss = -(log_p * real).sum() / real.sum()
+return loss.exp()"""
     ],
     mistakes="""
 loss over padding: , ignore_index=pad =>
@@ -278,10 +268,7 @@ step_jacobian = Exercise(
     "step_jacobian",
     difficulty=3,
     minutes=12,
-    stub='''def step_jacobian(h, u):
-    """h (batch, d_hidden), the new states, u (d_hidden, d_hidden) -> (batch, d_hidden, d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="h (batch, d_hidden), the new states, u (d_hidden, d_hidden) -> (batch, d_hidden, d_hidden)",
     solution="""def step_jacobian(h, u):
     slope = 1 - h**2
     return slope.unsqueeze(2) * u""",
@@ -357,10 +344,7 @@ sample = Exercise(
     "sample",
     difficulty=3,
     minutes=10,
-    stub='''def sample(logits, temperature, u):
-    """logits (batch, vocabulary), temperature a number, u (batch), each from 0 to below 1 -> (batch), whole numbers"""
-    raise NotImplementedError
-''',
+    doc="logits (batch, vocabulary), temperature a number, u (batch), each from 0 to below 1 -> (batch), whole numbers",
     solution="""def sample(logits, temperature, u):
     p = (logits / temperature).softmax(-1)
     ends = p.cumsum(-1)

@@ -45,10 +45,7 @@ padding_mask = Exercise(
     "padding_mask",
     difficulty=1,
     minutes=4,
-    stub='''def padding_mask(tokens, pad=0):
-    """tokens (batch, key), whole numbers -> (batch, 1, key), True where a key may be attended to"""
-    raise NotImplementedError
-''',
+    doc="tokens (batch, key), whole numbers -> (batch, 1, key), True where a key may be attended to",
     solution="""def padding_mask(tokens, pad=0):
     return (tokens != pad).unsqueeze(1)""",
     package=masks.padding_mask,
@@ -91,10 +88,7 @@ causal_mask = Exercise(
     "causal_mask",
     difficulty=2,
     minutes=6,
-    stub='''def causal_mask(query, key=None):
-    """numbers of queries and keys (as many as queries, unless said) -> (query, key), True where attending is allowed"""
-    raise NotImplementedError
-''',
+    doc="numbers of queries and keys (as many as queries, unless said) -> (query, key), True where attending is allowed",
     solution="""def causal_mask(query, key=None):
     key = query if key is None else key
     return torch.ones(query, key, dtype=torch.bool).tril(key - query)""",
@@ -156,18 +150,7 @@ self_attention = Exercise(
     "self_attention",
     difficulty=3,
     minutes=12,
-    stub='''class SelfAttention(nn.Module):
-    def __init__(self, d_model, d_k, causal):
-        super().__init__()
-        self.causal = causal
-        self.query = nn.Linear(d_model, d_k, bias=False)
-        self.key = nn.Linear(d_model, d_k, bias=False)
-        self.value = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, x, mask=None):
-        """x (batch, token, d_model), mask True where attending is allowed -> (batch, token, d_model)"""
-        raise NotImplementedError
-''',
+    doc="x (batch, token, d_model), mask True where attending is allowed -> (batch, token, d_model)",
     solution="""class SelfAttention(nn.Module):
     def __init__(self, d_model, d_k, causal):
         super().__init__()
@@ -233,10 +216,7 @@ ask_for = Exercise(
     "ask_for",
     difficulty=2,
     minutes=8,
-    stub='''def ask_for(places, shift):
-    """two whole numbers -> W_Q (places, places)"""
-    raise NotImplementedError
-''',
+    doc="two whole numbers -> W_Q (places, places)",
     solution="""def ask_for(places, shift):
     W_Q = torch.zeros(places, places)
     for i in range(places):
@@ -270,10 +250,7 @@ ask_the_first = Exercise(
     "ask_the_first",
     difficulty=2,
     minutes=6,
-    stub='''def ask_the_first(d, places):
-    """two whole numbers -> W_Q (places, d + places)"""
-    raise NotImplementedError
-''',
+    doc="two whole numbers -> W_Q (places, d + places)",
     solution="""def ask_the_first(d, places):
     W_Q = torch.zeros(places, d + places)
     W_Q[0, d:] = 1.0
@@ -314,10 +291,7 @@ how_loud = Exercise(
     "how_loud",
     difficulty=2,
     minutes=10,
-    stub='''def how_loud(n, d_k, share):
-    """n and d_k whole numbers, share between 0 and 1 -> one number"""
-    raise NotImplementedError
-''',
+    doc="n and d_k whole numbers, share between 0 and 1 -> one number",
     solution="""def how_loud(n, d_k, share):
     odds = share / (1 - share)
     return math.sqrt(d_k) * math.log(odds * (n - 1))""",
@@ -384,10 +358,7 @@ rows_that_change = Exercise(
     "rows_that_change",
     difficulty=3,
     minutes=10,
-    stub='''def rows_that_change(mask, j):
-    """mask (token, token), True where a query may look at a key; j a whole number -> (token), True where the row may change"""
-    raise NotImplementedError
-''',
+    doc="mask (token, token), True where a query may look at a key; j a whole number -> (token), True where the row may change",
     solution="""def rows_that_change(mask, j):
     rows = mask[:, j].clone()
     if mask[j].sum() > 1:
@@ -441,10 +412,7 @@ packed_mask = Exercise(
     "packed_mask",
     difficulty=3,
     minutes=12,
-    stub='''def packed_mask(sentence):
-    """sentence (batch, token), whole numbers -> (batch, token, token), True where a token may look"""
-    raise NotImplementedError
-''',
+    doc="sentence (batch, token), whole numbers -> (batch, token, token), True where a token may look",
     solution="""def packed_mask(sentence):
     same = sentence.unsqueeze(2) == sentence.unsqueeze(1)
     real = (sentence != 0).unsqueeze(1)
@@ -510,10 +478,7 @@ nearest_before = Exercise(
     "nearest_before",
     difficulty=4,
     minutes=15,
-    stub='''def nearest_before(query, key, value, slope):
-    """query, key (batch, token, d_k), value (batch, token, d_v), slope a number -> (batch, token, d_v)"""
-    raise NotImplementedError
-''',
+    doc="query, key (batch, token, d_k), value (batch, token, d_v), slope a number -> (batch, token, d_v)",
     solution="""def nearest_before(query, key, value, slope):
     token, d_k = query.shape[-2:]
     place = torch.arange(token)

@@ -45,10 +45,7 @@ shift = Exercise(
     "shift",
     difficulty=1,
     minutes=4,
-    stub='''def shift(target):
-    """target (batch, token), whole numbers -> read, predict, each (batch, token - 1)"""
-    raise NotImplementedError
-''',
+    doc="target (batch, token), whole numbers -> read, predict, each (batch, token - 1)",
     solution="""def shift(target):
     read = target[:, :-1]
     predict = target[:, 1:]
@@ -103,10 +100,7 @@ last_state = Exercise(
     "last_state",
     difficulty=2,
     minutes=8,
-    stub='''def last_state(output, mask):
-    """output (batch, token, d_hidden), mask (batch, token), True where a token is real -> (batch, d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="output (batch, token, d_hidden), mask (batch, token), True where a token is real -> (batch, d_hidden)",
     solution="""def last_state(output, mask):
     last = mask.sum(1) - 1
     return output[torch.arange(len(output)), last]""",
@@ -175,10 +169,7 @@ masked_loss = Exercise(
     "masked_loss",
     difficulty=2,
     minutes=8,
-    stub='''def masked_loss(logits, target, pad=0):
-    """logits (batch, token, vocabulary), target (batch, token), whole numbers -> one number"""
-    raise NotImplementedError
-''',
+    doc="logits (batch, token, vocabulary), target (batch, token), whole numbers -> one number",
     solution="""def masked_loss(logits, target, pad=0):
     log_probability = logits.log_softmax(-1)
     loss = -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1)
@@ -193,8 +184,7 @@ masked_loss = Exercise(
     ],
     without=["with vocabulary = 1"],
     forms=[
-        """def masked_loss(logits, target, pad=0):
-    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)"""
+        """return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)"""
     ],
     mistakes="""
 loss over padding: loss[real].mean() => loss.mean()
@@ -302,10 +292,7 @@ exact_rows = Exercise(
     "exact_rows",
     difficulty=2,
     minutes=10,
-    stub='''def exact_rows(written, target, eos=2):
-    """written (batch, columns), target (batch, other columns), whole numbers -> (batch,), True where all is right"""
-    raise NotImplementedError
-''',
+    doc="written (batch, columns), target (batch, other columns), whole numbers -> (batch,), True where all is right",
     solution="""def exact_rows(written, target, eos=2):
     right = []
     for row, true in zip(written.tolist(), target.tolist()):
@@ -379,10 +366,7 @@ teacher_forcing_loss = Exercise(
     "teacher_forcing_loss",
     difficulty=2,
     minutes=8,
-    stub='''def teacher_forcing_loss(model, source, target, pad=0):
-    """source (batch, source), target (batch, target) from <bos> to <eos>, then padding -> one number"""
-    raise NotImplementedError
-''',
+    doc="source (batch, source), target (batch, target) from <bos> to <eos>, then padding -> one number",
     solution="""def teacher_forcing_loss(model, source, target, pad=0):
     logits = model(source, target[:, :-1])
     return F.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten(), ignore_index=pad)""",
@@ -466,10 +450,7 @@ unroll = Exercise(
     "unroll",
     difficulty=3,
     minutes=15,
-    stub='''def unroll(model, source, target, forced):
-    """source (batch, source), target (batch, target), from <bos> on; forced: True or False -> (batch, target - 1)"""
-    raise NotImplementedError
-''',
+    doc="source (batch, source), target (batch, target), from <bos> on; forced: True or False -> (batch, target - 1)",
     solution="""def unroll(model, source, target, forced):
     state = model.start(source)
     token = target[:, 0]
@@ -564,10 +545,7 @@ greedy = Exercise(
     "greedy",
     difficulty=4,
     minutes=20,
-    stub='''def greedy(model, source, max_length, bos=1, eos=2, pad=0):
-    """source (batch, source), whole numbers -> (batch, token), as many columns as the longest sentence needs"""
-    raise NotImplementedError
-''',
+    doc="source (batch, source), whole numbers -> (batch, token), as many columns as the longest sentence needs",
     solution="""def greedy(model, source, max_length, bos=1, eos=2, pad=0):
     state = model.start(source)
     token = torch.full((len(source),), bos)
@@ -643,10 +621,7 @@ _encoder = Exercise(
     words=chapter.words["source_vector"],
     difficulty=3,
     minutes=15,
-    stub='''def source_vector(model, source):
-    """source (batch, source), whole numbers -> (batch, 2 * layers * d_hidden)"""
-    raise NotImplementedError
-''',
+    doc="source (batch, source), whole numbers -> (batch, 2 * layers * d_hidden)",
     solution="""def source_vector(model, source):
     mask = source != 0
     x = model.source_embedding(source)

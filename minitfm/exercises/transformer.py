@@ -137,10 +137,7 @@ embed = Exercise(
     "embed",
     difficulty=2,
     minutes=6,
-    stub='''def embed(tokens, embedding, positions):
-    """tokens (batch, token), whole numbers -> (batch, token, d_model)"""
-    raise NotImplementedError
-''',
+    doc="tokens (batch, token), whole numbers -> (batch, token, d_model)",
     solution="""def embed(tokens, embedding, positions):
     d_model = embedding.embedding_dim
     return positions(embedding(tokens) * math.sqrt(d_model))""",
@@ -241,18 +238,7 @@ encoder_layer = Exercise(
     "encoder_layer",
     difficulty=2,
     minutes=8,
-    stub='''class EncoderLayer(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.self_attention = attention_layer(config)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1 = residual_layer(config)
-        self.residual_2 = residual_layer(config)
-
-    def forward(self, x, mask):
-        """x (batch, source, d_model), mask (batch, 1 or source, source) -> (batch, source, d_model)"""
-        raise NotImplementedError
-''',
+    doc="x (batch, source, d_model), mask (batch, 1 or source, source) -> (batch, source, d_model)",
     solution="""class EncoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -297,22 +283,9 @@ decoder_layer = Exercise(
     "decoder_layer",
     difficulty=3,
     minutes=12,
-    stub='''class DecoderLayer(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.self_attention = attention_layer(config)
-        self.cross_attention = attention_layer(config)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1 = residual_layer(config)
-        self.residual_2 = residual_layer(config)
-        self.residual_3 = residual_layer(config)
-
-    def forward(self, x, memory, mask, memory_mask):
-        """x (batch, target, d_model), memory (batch, source, d_model)
-        -> (batch, target, d_model)
-        """
-        raise NotImplementedError
-''',
+    doc="""x (batch, target, d_model), memory (batch, source, d_model)
+-> (batch, target, d_model)
+""",
     solution="""class DecoderLayer(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -366,18 +339,9 @@ decoder = Exercise(
     "decoder",
     difficulty=2,
     minutes=6,
-    stub='''class Decoder(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
-        self.norm = final_norm(config)
-
-    def forward(self, x, memory, mask, memory_mask):
-        """x (batch, target, d_model), memory (batch, source, d_model)
-        -> (batch, target, d_model)
-        """
-        raise NotImplementedError
-''',
+    doc="""x (batch, target, d_model), memory (batch, source, d_model)
+-> (batch, target, d_model)
+""",
     solution="""class Decoder(nn.Module):
     def __init__(self, config):
         super().__init__()
@@ -445,10 +409,7 @@ decode = Exercise(
     "decode",
     difficulty=3,
     minutes=12,
-    stub='''def decode(model, target, memory, memory_mask):
-    """target (batch, target), memory (batch, source, d_model), memory_mask (batch, 1, source) -> logits"""
-    raise NotImplementedError
-''',
+    doc="target (batch, target), memory (batch, source, d_model), memory_mask (batch, 1, source) -> logits",
     solution="""def decode(model, target, memory, memory_mask):
     mask = causal_mask(target.shape[1]) & padding_mask(target)
     x = model.embed(target, model.target_embedding, model.target_positions)

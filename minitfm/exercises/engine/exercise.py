@@ -57,6 +57,8 @@ from minitfm.exercises.engine.source import (
     patched,
     patches,
     places,
+    stub_of,
+    under,
 )
 
 SECONDS = 4.0  # for all calls of a learner's code in one check
@@ -202,8 +204,9 @@ class Exercise(Task):
         *,
         difficulty: int,
         minutes: int,
-        stub: str,
         solution: str,
+        doc: str = "",
+        stub: str = "",
         package: Any = None,
         mistakes: str = "",
         wrong: Mapping[str, Any] | None = None,
@@ -228,8 +231,10 @@ class Exercise(Task):
             name: as a learner writes it.
             difficulty: from 1 to 5.
             minutes: what a learner may need.
-            stub: what the learner fills in; its docstring says the shapes.
             solution: the reference written out.
+            doc: the docstring of the stub, which says the shapes; the rest of the stub
+                is the solution's.
+            stub: what the learner fills in, where it differs from that.
             package: the package's own object, or a function that calls it: a test holds
                 it equal to the solution, and a learner's answer may call it.
             mistakes: the known mistakes as patches of the solution, see
@@ -246,7 +251,8 @@ class Exercise(Task):
             gradients: compare gradients, too.
             without: standard inputs that make no sense here, by their note.
             zeros: inputs that are all 0 in a case of their own, by name.
-            forms: other right answers, whose single edits explain wrong ones as well.
+            forms: other right answers, whose single edits explain wrong ones as well: a
+                body each for the solution's last function.
             names: what source and learner may use besides torch, F, nn and math.
             words: its words, if they are not in the chapter's file.
         """
@@ -261,6 +267,7 @@ class Exercise(Task):
             Mistake(one, messages.get(one, ""), (), answer)
             for one, answer in (wrong or {}).items()
         ]
+        stub = stub or stub_of(solution, doc)
         super().__init__(
             chapter,
             name,
@@ -271,7 +278,8 @@ class Exercise(Task):
             mistakes=tuple(catalogue),
             words=words,
         )
-        self.package, self.names, self.forms = package, dict(names or {}), tuple(forms)
+        self.package, self.names = package, dict(names or {})
+        self.forms = tuple(under(solution, form) for form in forms)
         self.zeros = tuple(zeros)
         self.gradients, self.without = gradients, tuple(without)
         self.special, self._inputs, self._init = special, inputs, init

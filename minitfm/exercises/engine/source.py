@@ -64,6 +64,24 @@ def defined(source: str) -> str:
     return re.findall(r"^(?:def|class) (\w+)", source, re.MULTILINE)[-1]
 
 
+def under(source: str, body: str) -> str:
+    """The source with another body, not indented, for the function that it defines
+    last, or for the last one of its class: signature and `__init__` stay.
+    """
+    last = ast.parse(source).body[-1]
+    while isinstance(last, ast.ClassDef):
+        last = last.body[-1]
+    assert isinstance(last, ast.FunctionDef)
+    first = last.body[0]
+    head = source.splitlines(keepends=True)[: first.lineno - 1]
+    return "".join(head) + textwrap.indent(body, " " * first.col_offset)
+
+
+def stub_of(solution: str, doc: str) -> str:
+    """What the learner fills in: the solution's head over this docstring."""
+    return under(solution, f'"""{doc}"""\nraise NotImplementedError\n')
+
+
 def build(source: str, name: str, names: dict[str, Any], limit: int = 0) -> Any:
     """Execute the source among torch, F, nn, math and ``names``, and return what it
     calls ``name``.
