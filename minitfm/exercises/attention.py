@@ -276,6 +276,43 @@ class GeneralAttention(nn.Module):
         return attention.masked_softmax(scores, mask) @ value
 
 
+# What goes wrong between the scores and the weights, wherever these are computed.
+MASKED = """
+softmax over the queries: softmax(-1) => softmax(-2)
+softmax over the batch: softmax(-1) => softmax(0)
+no softmax: .softmax(-1) =>
+mask inverted: scores.where(mask, => scores.where(~mask,
++ weights.where(mask, => weights.where(~mask,
+mask ignored: if mask is None: => if True:
+NaN where nothing may be attended to: weights.where(mask, 0.0) => weights
+uniform where nothing may be attended to: -math.inf => -1e9
++ weights.where(mask, 0.0) => weights
+mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
+"""
+SCALED = """
+no scaling:  / math.sqrt(d_k) =>
+scaled by d_k: / math.sqrt(d_k) => / d_k
+multiplied by the root: / math.sqrt(d_k) => * math.sqrt(d_k)
+scaled by the number of keys: math.sqrt(d_k) => math.sqrt(key.shape[-2])
+masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
++ weights.where(mask, 0.0) => weights
+scaled after the softmax:  / math.sqrt(d_k) =>
++ softmax(-1) => softmax(-1) / math.sqrt(d_k)
+softmax overflows: scores.softmax(-1) => scores.exp() / scores.exp().sum(-1, keepdim=True)
++ scores.where(mask, -math.inf).softmax(-1) => scores.where(mask, -math.inf).exp() / scores.where(mask, -math.inf).exp().sum(-1, keepdim=True)
+gradient cut at the weights: d_k = query.shape[-1] => d_k = query.shape[-1]; query, key = query.detach(), key.detach()
+mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
++ weights.where(mask, 0.0) => weights
+mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
++ weights.where(mask, 0.0) => weights
+mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
+width fixed at 64: math.sqrt(d_k) => 8.0
+sigmoid for softmax: .softmax(-1) => .sigmoid()
+mask added: scores.where(mask, -math.inf) => (scores + mask)
++ weights.where(mask, 0.0) => weights
+"""
+
+
 general_attention = Exercise(
     chapter,
     "general_attention",
@@ -301,19 +338,10 @@ key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
     sizes="batch query key d_query d_key d_v",
     init=lambda d_query, d_key, **_: (d_query, d_key),
     axes="batch query d_v",
-    mistakes="""
+    mistakes=MASKED
+    + """
 divided by a root: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / query.shape[-1] ** 0.5
-softmax over the queries: softmax(-1) => softmax(-2)
-softmax over the batch: softmax(-1) => softmax(0)
-no softmax: .softmax(-1) =>
-mask inverted: scores.where(mask, => scores.where(~mask,
-+ weights.where(mask, => weights.where(~mask,
-mask ignored: if mask is None: => if True:
-NaN where nothing may be attended to: weights = weights.where(mask, 0.0) => weights = weights
-uniform where nothing may be attended to: -math.inf => -1e9
-+ weights = weights.where(mask, 0.0) => weights = weights
 masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
-mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
 values through the matrix: weights @ value => weights @ self.matrix(value)
 keys averaged: weights @ value => weights @ key
 """,
@@ -343,38 +371,7 @@ if mask is not None:
     weights = weights.masked_fill(~mask, 0.0)
 return weights"""
     ],
-    mistakes="""
-no scaling:  / math.sqrt(d_k) =>
-scaled by d_k: / math.sqrt(d_k) => / d_k
-multiplied by the root: / math.sqrt(d_k) => * math.sqrt(d_k)
-scaled by the number of keys: math.sqrt(d_k) => math.sqrt(key.shape[-2])
-softmax over the queries: softmax(-1) => softmax(-2)
-softmax over the batch: softmax(-1) => softmax(0)
-no softmax: .softmax(-1) =>
-mask inverted: scores.where(mask, => scores.where(~mask,
-+ weights.where(mask, => weights.where(~mask,
-mask ignored: if mask is None: => if True:
-NaN where nothing may be attended to: return weights.where(mask, 0.0) => return weights
-uniform where nothing may be attended to: -math.inf => -1e9
-+ return weights.where(mask, 0.0) => return weights
-masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
-+ return weights.where(mask, 0.0) => return weights
-mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
-scaled after the softmax:  / math.sqrt(d_k) =>
-+ softmax(-1) => softmax(-1) / math.sqrt(d_k)
-softmax overflows: return scores.softmax(-1) => return scores.exp() / scores.exp().sum(-1, keepdim=True)
-+ scores.where(mask, -math.inf).softmax(-1) => scores.where(mask, -math.inf).exp() / scores.where(mask, -math.inf).exp().sum(-1, keepdim=True)
-gradient cut at the weights: d_k = query.shape[-1] => d_k = query.shape[-1]; query, key = query.detach(), key.detach()
-mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
-+ return weights.where(mask, 0.0) => return weights
-mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
-+ return weights.where(mask, 0.0) => return weights
-mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
-width fixed at 64: math.sqrt(d_k) => 8.0
-sigmoid for softmax: .softmax(-1) => .sigmoid()
-mask added: scores.where(mask, -math.inf) => (scores + mask)
-+ return weights.where(mask, 0.0) => return weights
-""",
+    mistakes=MASKED + SCALED,
 )
 
 
@@ -404,40 +401,12 @@ if mask is not None:
     weights = weights.masked_fill(~mask, 0.0)
 return weights @ value"""
     ],
-    mistakes="""
-no scaling:  / math.sqrt(d_k) =>
-scaled by d_k: / math.sqrt(d_k) => / d_k
-multiplied by the root: / math.sqrt(d_k) => * math.sqrt(d_k)
-scaled by the number of keys: math.sqrt(d_k) => math.sqrt(key.shape[-2])
-softmax over the queries: softmax(-1) => softmax(-2)
-softmax over the batch: softmax(-1) => softmax(0)
-no softmax: .softmax(-1) =>
-mask inverted: scores.where(mask, => scores.where(~mask,
-+ weights.where(mask, => weights.where(~mask,
-mask ignored: if mask is None: => if True:
-NaN where nothing may be attended to: weights = weights.where(mask, 0.0) => weights = weights
-uniform where nothing may be attended to: -math.inf => -1e9
-+ weights = weights.where(mask, 0.0) => weights = weights
-masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
-+ weights = weights.where(mask, 0.0) => weights = weights
-mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
-scaled after the softmax:  / math.sqrt(d_k) =>
-+ softmax(-1) => softmax(-1) / math.sqrt(d_k)
-softmax overflows: weights = scores.softmax(-1) => weights = scores.exp() / scores.exp().sum(-1, keepdim=True)
-+ scores.where(mask, -math.inf).softmax(-1) => scores.where(mask, -math.inf).exp() / scores.where(mask, -math.inf).exp().sum(-1, keepdim=True)
-gradient cut at the weights: d_k = query.shape[-1] => d_k = query.shape[-1]; query, key = query.detach(), key.detach()
+    mistakes=MASKED
+    + SCALED
+    + """
 keys averaged: weights @ value => weights @ key
 queries and keys exchanged: query @ key.transpose(-2, -1) => key @ query.transpose(-2, -1)
 values summed without weights: weights @ value => value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])
-mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
-+ weights = weights.where(mask, 0.0) => weights = weights
-mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
-+ weights = weights.where(mask, 0.0) => weights = weights
-mask inverted before the softmax: scores.where(mask, -math.inf) => scores.where(~mask, -1e9)
-width fixed at 64: math.sqrt(d_k) => 8.0
-sigmoid for softmax: .softmax(-1) => .sigmoid()
 the hardest key alone: return weights @ value => weights = F.one_hot(weights.argmax(-1), weights.shape[-1]).to(value) * weights.any(-1, keepdim=True)⏎    return weights @ value
-mask added: scores.where(mask, -math.inf) => (scores + mask)
-+ weights = weights.where(mask, 0.0) => weights = weights
 """,
 )

@@ -250,6 +250,32 @@ class _MultiQuery(nn.Module):
         return self.output(torch.cat(found, dim=-1))
 
 
+# What both layers of several heads work with, what they take and what goes wrong.
+PARTS = {
+    "split_heads": multihead.split_heads,
+    "merge_heads": multihead.merge_heads,
+    "scaled_dot_product_attention": scaled_dot_product_attention,
+}
+SHAPES = (
+    "query (batch, query, heads * d_head), key (batch, key, heads * d_head), "
+    "value (batch, key, heads * d_head), mask (batch, query, key) or None"
+)
+HEADS = """
+output projection missing: self.output(merge_heads(result)) => merge_heads(result)
+not merged by heads: merge_heads(result) => result.reshape(query.shape)
+heads averaged: merge_heads(result) => merge_heads(result.mean(1, keepdim=True).expand_as(result))
+mask not over the heads: mask = mask.unsqueeze(1) => mask = mask
+mask ignored: (q, k, v, mask) => (q, k, v)
+scaled by d_model: scaled_dot_product_attention(q, k, v, mask) => scaled_dot_product_attention(q / math.sqrt(self.heads), k, v, mask)
+values from the keys: self.value(value) => self.value(key)
+values from the wrong projection: self.value(value) => self.key(value)
+"""
+
+
+def _whole_width(heads: int, d_head: int, **_: int) -> tuple[int, int]:
+    return heads * d_head, heads
+
+
 multi_query = Exercise(
     chapter,
     "multi_query",
@@ -276,14 +302,9 @@ multi_query = Exercise(
         result = scaled_dot_product_attention(q, k, v, mask)
         return self.output(merge_heads(result))""",
     package=_MultiQuery,
-    names={
-        "split_heads": multihead.split_heads,
-        "merge_heads": multihead.merge_heads,
-        "scaled_dot_product_attention": scaled_dot_product_attention,
-    },
-    shapes="query (batch, query, heads * d_head), key (batch, key, heads * d_head), "
-    "value (batch, key, heads * d_head), mask (batch, query, key) or None",
-    init=lambda heads, d_head, **_: (heads * d_head, heads),
+    names=PARTS,
+    shapes=SHAPES,
+    init=_whole_width,
     special=lambda draw: _masks(draw),
     axes="batch query d_model",
     forms=[
@@ -298,24 +319,17 @@ if mask is not None:
     weights = weights.masked_fill(~mask.unsqueeze(1), 0.0)
 return self.output(merge_heads(weights @ v))"""
     ],
-    mistakes="""
-output projection missing: self.output(merge_heads(result)) => merge_heads(result)
+    mistakes=HEADS
+    + """
 keys without the heads' axis: self.key(key).unsqueeze(1) => self.key(key)
 + self.value(value).unsqueeze(1) => self.value(value)
 keys split: self.key(key).unsqueeze(1) => split_heads(self.key(key), self.heads)
 + self.value(value).unsqueeze(1) => split_heads(self.value(value), self.heads)
 view without the transpose: split_heads(self.query(query), self.heads) => self.query(query).reshape(len(query), self.heads, query.shape[1], -1)
-not merged by heads: merge_heads(result) => result.reshape(query.shape)
-heads averaged: merge_heads(result) => merge_heads(result.mean(1, keepdim=True).expand_as(result))
-mask not over the heads: mask = mask.unsqueeze(1) => mask = mask
-mask ignored: (q, k, v, mask) => (q, k, v)
 mask inverted: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(mask, -math.inf)⏎        result = scores.softmax(-1) @ v
 hidden by a large number: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -1e9)⏎        result = scores.softmax(-1) @ v
 NaN where nothing may be seen: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -math.inf)⏎        result = scores.softmax(-1) @ v
-scaled by d_model: scaled_dot_product_attention(q, k, v, mask) => scaled_dot_product_attention(q / math.sqrt(self.heads), k, v, mask)
-values from the keys: self.value(value) => self.value(key)
 keys from the query: self.key(key) => self.key(query)
-values from the wrong projection: self.value(value) => self.key(value)
 """,
 )
 
@@ -403,36 +417,24 @@ multi_head = Exercise(
         result = scaled_dot_product_attention(q, k, v, mask)
         return self.output(merge_heads(result))""",
     package=multihead.MultiHeadAttention,
-    names={
-        "split_heads": multihead.split_heads,
-        "merge_heads": multihead.merge_heads,
-        "scaled_dot_product_attention": scaled_dot_product_attention,
-    },
-    shapes="query (batch, query, heads * d_head), key (batch, key, heads * d_head), "
-    "value (batch, key, heads * d_head), mask (batch, query, key) or None",
-    init=lambda heads, d_head, **_: (heads * d_head, heads),
+    names=PARTS,
+    shapes=SHAPES,
+    init=_whole_width,
     special=_masks,
     axes="batch query d_model",
-    mistakes="""
-output projection missing: self.output(merge_heads(result)) => merge_heads(result)
+    mistakes=HEADS
+    + """
 view without the transpose: split_heads(self.query(query), self.heads) => cut(self.query(query), self.heads)
 + split_heads(self.key(key), self.heads) => cut(self.key(key), self.heads)
 + split_heads(self.value(value), self.heads) => cut(self.value(value), self.heads)
 + class MultiHead => def cut(x, heads):⏎    return x.reshape(len(x), heads, x.shape[1], -1)⏎⏎⏎class MultiHead
-not merged by heads: merge_heads(result) => result.reshape(query.shape)
-scaled by d_model: scaled_dot_product_attention(q, k, v, mask) => scaled_dot_product_attention(q / math.sqrt(self.heads), k, v, mask)
-heads averaged: merge_heads(result) => merge_heads(result.mean(1, keepdim=True).expand_as(result))
 heads summed: merge_heads(result) => merge_heads(result.sum(1, keepdim=True).expand_as(result))
-mask not over the heads: mask = mask.unsqueeze(1) => mask = mask
-mask ignored: (q, k, v, mask) => (q, k, v)
 one head: split_heads(self.query(query), self.heads) => split_heads(self.query(query), 1)
 + split_heads(self.key(key), self.heads) => split_heads(self.key(key), 1)
 + split_heads(self.value(value), self.heads) => split_heads(self.value(value), 1)
 keys from the query: self.key(key) => self.key(query)
 + self.value(value) => self.value(query)
-values from the wrong projection: self.value(value) => self.key(value)
 query and key projections exchanged: self.query(query) => self.key(query)
 + self.key(key) => self.query(key)
-values from the keys: self.value(value) => self.value(key)
 """,
 )

@@ -3,15 +3,17 @@
 Each text defines the answer last; it may use torch, F, nn, math and what its exercise offers.
 """
 
+from minitfm.exercises import attention, layers, multi_head, self_attention, transformer
+from minitfm.exercises.engine.exercise import Exercise
+from minitfm.exercises.engine.source import under
+
 RIGHT: dict[str, list[str]] = {}
 
-GENERAL = """class GeneralAttention(nn.Module):
-    def __init__(self, d_query, d_key):
-        super().__init__()
-        self.matrix = nn.Linear(d_key, d_query, bias=False)
 
-    def forward(self, query, key, value, mask=None):
-"""
+def under_the_head(task: Exercise, *bodies: str) -> list[str]:
+    """Classes whose last function has these bodies; the rest is the solution's."""
+    return [under(task.source, body) for body in bodies]
+
 
 RIGHT["rnn_step"] = [
     """def f(x, h, w, b, u):
@@ -374,30 +376,27 @@ RIGHT["attention_slope"] = [
     return torch.stack(rows, 2)""",
 ]
 
-RIGHT["general_attention"] = [
+RIGHT["general_attention"] = under_the_head(
+    attention.general_attention,
     # the query through the matrix instead
-    GENERAL
-    + """        scores = torch.einsum("bqi,ij,bkj->bqk", query, self.matrix.weight, key)
-        if mask is not None:
-            scores = scores.masked_fill(~mask, float("-inf"))
-        return torch.nan_to_num(scores.softmax(-1)) @ value""",
+    """scores = torch.einsum("bqi,ij,bkj->bqk", query, self.matrix.weight, key)
+if mask is not None:
+    scores = scores.masked_fill(~mask, float("-inf"))
+return torch.nan_to_num(scores.softmax(-1)) @ value""",
     # PyTorch's own, its scale 1
-    GENERAL
-    + """        return F.scaled_dot_product_attention(query, self.matrix(key), value, attn_mask=mask, scale=1.0)""",
+    "return F.scaled_dot_product_attention(query, self.matrix(key), value, attn_mask=mask, scale=1.0)",
     # a softmax by hand
-    GENERAL
-    + """        scores = query @ self.matrix(key).mT
-        allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
-        low = scores.masked_fill(~allowed, -1e30).amax(-1, keepdim=True)
-        parts = torch.where(allowed, torch.where(allowed, scores - low, 0.0).exp(), 0.0)
-        total = parts.sum(-1, keepdim=True)
-        return parts / torch.where(total > 0, total, 1.0) @ value""",
+    """scores = query @ self.matrix(key).mT
+allowed = torch.ones_like(scores, dtype=torch.bool) if mask is None else mask
+low = scores.masked_fill(~allowed, -1e30).amax(-1, keepdim=True)
+parts = torch.where(allowed, torch.where(allowed, scores - low, 0.0).exp(), 0.0)
+total = parts.sum(-1, keepdim=True)
+return parts / torch.where(total > 0, total, 1.0) @ value""",
     # another argument order by keyword
-    GENERAL
-    + """        s = torch.bmm(F.linear(query, self.matrix.weight.T), key.transpose(1, 2))
-        w = s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.0)
-        return torch.bmm(w, value)""",
-]
+    """s = torch.bmm(F.linear(query, self.matrix.weight.T), key.transpose(1, 2))
+w = s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.0)
+return torch.bmm(w, value)""",
+)
 
 RIGHT["attention_weights"] = [
     # loops
@@ -529,49 +528,36 @@ RIGHT["causal_mask"] = [
     return torch.ones(key, key, dtype=torch.bool).tril()[-query:]""",
 ]
 
-SELF = """class SelfAttention(nn.Module):
-    def __init__(self, d_model, d_k, causal):
-        super().__init__()
-        self.causal = causal
-        self.query = nn.Linear(d_model, d_k, bias=False)
-        self.key = nn.Linear(d_model, d_k, bias=False)
-        self.value = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, x, mask=None):
-"""
-RIGHT["self_attention"] = [
-    SELF
-    + """        batch, token, _ = x.shape
-        allowed = torch.ones(batch, token, token, dtype=torch.bool)
-        if self.causal:
-            allowed = allowed.tril()
-        if mask is not None:
-            allowed = allowed & mask
-        return scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), allowed)""",
-    SELF
-    + """        q, k, v = (layer(x) for layer in (self.query, self.key, self.value))
-        if mask is None:
-            return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
-        if self.causal:
-            mask = mask & causal_mask(x.shape[1])
-        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)""",
-    SELF
-    + """        if self.causal and mask is not None:
-            mask = mask * causal_mask(x.shape[1])
-        elif self.causal:
-            mask = causal_mask(x.shape[1])[None]
-        return attention_weights(self.query(x), self.key(x), mask) @ self.value(x)""",
-    SELF
-    + """        q, k, v = x @ self.query.weight.T, x @ self.key.weight.T, x @ self.value.weight.T
-        s = torch.einsum("btd,bsd->bts", q, k) / q.shape[-1] ** 0.5
-        hide = torch.zeros_like(s, dtype=torch.bool)
-        if self.causal:
-            hide = hide | torch.ones_like(hide).triu(1)
-        if mask is not None:
-            hide = hide | ~mask
-        p = s.masked_fill(hide, -torch.inf).softmax(-1).masked_fill(hide, 0)
-        return torch.einsum("bts,bsd->btd", p, v)""",
-]
+RIGHT["self_attention"] = under_the_head(
+    self_attention.self_attention,
+    """batch, token, _ = x.shape
+allowed = torch.ones(batch, token, token, dtype=torch.bool)
+if self.causal:
+    allowed = allowed.tril()
+if mask is not None:
+    allowed = allowed & mask
+return scaled_dot_product_attention(self.query(x), self.key(x), self.value(x), allowed)""",
+    """q, k, v = (layer(x) for layer in (self.query, self.key, self.value))
+if mask is None:
+    return F.scaled_dot_product_attention(q, k, v, is_causal=self.causal)
+if self.causal:
+    mask = mask & causal_mask(x.shape[1])
+return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)""",
+    """if self.causal and mask is not None:
+    mask = mask * causal_mask(x.shape[1])
+elif self.causal:
+    mask = causal_mask(x.shape[1])[None]
+return attention_weights(self.query(x), self.key(x), mask) @ self.value(x)""",
+    """q, k, v = x @ self.query.weight.T, x @ self.key.weight.T, x @ self.value.weight.T
+s = torch.einsum("btd,bsd->bts", q, k) / q.shape[-1] ** 0.5
+hide = torch.zeros_like(s, dtype=torch.bool)
+if self.causal:
+    hide = hide | torch.ones_like(hide).triu(1)
+if mask is not None:
+    hide = hide | ~mask
+p = s.masked_fill(hide, -torch.inf).softmax(-1).masked_fill(hide, 0)
+return torch.einsum("bts,bsd->btd", p, v)""",
+)
 
 RIGHT["ask_for"] = [
     """def f(places, shift):
@@ -718,45 +704,31 @@ RIGHT["merge_heads"] = [
     return torch.hstack([torch.cat([head[:, t : t + 1] for head in x.unbind(1)], -1) for t in range(x.shape[2])])""",
 ]
 
-MULTI = """class MultiHeadAttention(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model, bias=False)
-        self.value = nn.Linear(d_model, d_model, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-"""
-RIGHT["multi_head"] = [
-    MULTI
-    + """        results = []
-        for q, k, v in zip(*(p.chunk(self.heads, -1) for p in (self.query(query), self.key(key), self.value(value)))):
-            results.append(scaled_dot_product_attention(q, k, v, mask))
-        return self.output(torch.cat(results, -1))""",
-    MULTI
-    + """        q, k, v = self.query(query), self.key(key), self.value(value)
-        q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (q, k, v))
-        result = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])
-        return self.output(result.transpose(1, 2).flatten(2))""",
-    MULTI
-    + """        q = self.query(query).view(*query.shape[:2], self.heads, -1)
-        k = self.key(key).view(*key.shape[:2], self.heads, -1)
-        v = self.value(value).view(*value.shape[:2], self.heads, -1)
-        scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
-        weights = scores.softmax(-1).nan_to_num(0.0)
-        return self.output(torch.einsum("bhqk,bkhd->bqhd", weights, v).reshape(query.shape))""",
-    MULTI
-    + """        batch = len(query)
-        fold = lambda p: split_heads(p, self.heads).flatten(0, 1)
-        if mask is not None:
-            mask = mask.expand(batch, query.shape[1], key.shape[1]).repeat_interleave(self.heads, 0)
-        result = scaled_dot_product_attention(fold(self.query(query)), fold(self.key(key)), fold(self.value(value)), mask)
-        return merge_heads(result.unflatten(0, (batch, self.heads))) @ self.output.weight.T""",
-]
+RIGHT["multi_head"] = under_the_head(
+    multi_head.multi_head,
+    """results = []
+for q, k, v in zip(*(p.chunk(self.heads, -1) for p in (self.query(query), self.key(key), self.value(value)))):
+    results.append(scaled_dot_product_attention(q, k, v, mask))
+return self.output(torch.cat(results, -1))""",
+    """q, k, v = self.query(query), self.key(key), self.value(value)
+q, k, v = (p.unflatten(-1, (self.heads, -1)).transpose(1, 2) for p in (q, k, v))
+result = F.scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])
+return self.output(result.transpose(1, 2).flatten(2))""",
+    """q = self.query(query).view(*query.shape[:2], self.heads, -1)
+k = self.key(key).view(*key.shape[:2], self.heads, -1)
+v = self.value(value).view(*value.shape[:2], self.heads, -1)
+scores = torch.einsum("bqhd,bkhd->bhqk", q, k) / math.sqrt(q.shape[-1])
+if mask is not None:
+    scores = scores.masked_fill(~mask.unsqueeze(1), -math.inf)
+weights = scores.softmax(-1).nan_to_num(0.0)
+return self.output(torch.einsum("bhqk,bkhd->bqhd", weights, v).reshape(query.shape))""",
+    """batch = len(query)
+fold = lambda p: split_heads(p, self.heads).flatten(0, 1)
+if mask is not None:
+    mask = mask.expand(batch, query.shape[1], key.shape[1]).repeat_interleave(self.heads, 0)
+result = scaled_dot_product_attention(fold(self.query(query)), fold(self.key(key)), fold(self.value(value)), mask)
+return merge_heads(result.unflatten(0, (batch, self.heads))) @ self.output.weight.T""",
+)
 
 RIGHT["sinusoids"] = [
     """def f(length, d_model, base=10000.0):
@@ -835,26 +807,19 @@ RIGHT["rotary"] = [
     return torch.stack(columns, dim=-1)""",
 ]
 
-FFN = """class FeedForward(nn.Module):
-    def __init__(self, d_model, d_ff):
-        super().__init__()
-        self.inner = nn.Linear(d_model, d_ff)
-        self.outer = nn.Linear(d_ff, d_model)
-
-    def forward(self, x):
-"""
-RIGHT["feed_forward"] = [
-    FFN + "        return self.outer(F.relu(self.inner(x)))",
-    FFN + "        return self.outer(torch.clamp(self.inner(x), min=0))",
-    FFN
-    + "        h = x @ self.inner.weight.T + self.inner.bias\n        return torch.maximum(h, h * 0) @ self.outer.weight.T + self.outer.bias",
-    FFN
-    + "        h = self.inner(x)\n        h = h * (h > 0)\n        return F.linear(h, self.outer.weight, self.outer.bias)",
-    FFN + "        return self.outer(self.inner(x).relu_())",
-    FFN
-    + """        rows = [self.outer(self.inner(row).relu()) for row in x.reshape(-1, x.shape[-1])]
-        return torch.stack(rows).view_as(x)""",
-]
+RIGHT["feed_forward"] = under_the_head(
+    layers.feed_forward,
+    "return self.outer(F.relu(self.inner(x)))",
+    "return self.outer(torch.clamp(self.inner(x), min=0))",
+    """h = x @ self.inner.weight.T + self.inner.bias
+return torch.maximum(h, h * 0) @ self.outer.weight.T + self.outer.bias""",
+    """h = self.inner(x)
+h = h * (h > 0)
+return F.linear(h, self.outer.weight, self.outer.bias)""",
+    "return self.outer(self.inner(x).relu_())",
+    """rows = [self.outer(self.inner(row).relu()) for row in x.reshape(-1, x.shape[-1])]
+return torch.stack(rows).view_as(x)""",
+)
 
 RIGHT["layer_norm"] = [
     """def f(x, gain, bias, eps=1e-5):
@@ -879,39 +844,27 @@ RIGHT["layer_norm"] = [
     return torch.addcmul(bias, z, gain)""",
 ]
 
-RESIDUAL = """class Residual(nn.Module):
-    def __init__(self, d_model, placement, dropout):
-        super().__init__()
-        self.placement = placement
-        self.norm = LayerNorm(d_model)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x, sublayer):
-"""
-RIGHT["residual"] = [
-    RESIDUAL
-    + """        if self.placement == "post":
-            return self.norm(self.dropout(sublayer(x)) + x)
-        return self.dropout(sublayer(self.norm(x))) + x""",
-    RESIDUAL
-    + """        before = self.norm if self.placement == "pre" else nn.Identity()
-        after = self.norm if self.placement == "post" else nn.Identity()
-        return after(x + self.dropout(sublayer(before(x))))""",
-    RESIDUAL
-    + """        y = self.norm(x) if self.placement == "pre" else x
-        y = torch.add(x, F.dropout(sublayer(y), self.dropout.p, self.training))
-        return self.norm(y) if self.placement == "post" else y""",
-    RESIDUAL
-    + """        skip = x.clone()
-        if self.placement == "pre":
-            x = self.norm(x)
-        x = sublayer(x)
-        x = self.dropout(x)
-        x = skip + x
-        if self.placement == "post":
-            x = self.norm(x)
-        return x""",
-]
+RIGHT["residual"] = under_the_head(
+    layers.residual,
+    """if self.placement == "post":
+    return self.norm(self.dropout(sublayer(x)) + x)
+return self.dropout(sublayer(self.norm(x))) + x""",
+    """before = self.norm if self.placement == "pre" else nn.Identity()
+after = self.norm if self.placement == "post" else nn.Identity()
+return after(x + self.dropout(sublayer(before(x))))""",
+    """y = self.norm(x) if self.placement == "pre" else x
+y = torch.add(x, F.dropout(sublayer(y), self.dropout.p, self.training))
+return self.norm(y) if self.placement == "post" else y""",
+    """skip = x.clone()
+if self.placement == "pre":
+    x = self.norm(x)
+x = sublayer(x)
+x = self.dropout(x)
+x = skip + x
+if self.placement == "post":
+    x = self.norm(x)
+return x""",
+)
 
 RIGHT["embed"] = [
     """def f(tokens, embedding, positions):
@@ -1125,111 +1078,75 @@ RIGHT["teacher_forcing_loss"] = [
     return F.nll_loss(logits.log_softmax(-1).reshape(-1, logits.shape[-1]), target[:, 1:].reshape(-1), ignore_index=pad)""",
 ]
 
-ENCODER_LAYER = """class EncoderLayer(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.self_attention = attention_layer(config)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2 = residual_layer(config), residual_layer(config)
+RIGHT["encoder_layer"] = under_the_head(
+    transformer.encoder_layer,
+    """def look(y):
+    return self.self_attention(y, y, y, mask)
+return self.residual_2(self.residual_1(x, look), self.feed_forward)""",
+    """for residual, sublayer in (
+    (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
+    (self.residual_2, lambda y: self.feed_forward(y)),
+):
+    x = residual(x, sublayer)
+return x""",
+    """one, two = self.residual_1, self.residual_2
+if one.placement == "pre":
+    y = one.norm(x)
+    x = x + self.self_attention(y, y, y, mask)
+    return x + self.feed_forward(two.norm(x))
+x = one.norm(x + self.self_attention(x, x, x, mask))
+return two.norm(x + self.feed_forward(x))""",
+    """x = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
+x = self.residual_2.forward(x, lambda y: self.feed_forward.outer(F.relu(self.feed_forward.inner(y))))
+return x""",
+)
 
-    def forward(self, x, mask):
-"""
-RIGHT["encoder_layer"] = [
-    ENCODER_LAYER
-    + """        def look(y):
-            return self.self_attention(y, y, y, mask)
-        return self.residual_2(self.residual_1(x, look), self.feed_forward)""",
-    ENCODER_LAYER
-    + """        for residual, sublayer in (
-            (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
-            (self.residual_2, lambda y: self.feed_forward(y)),
-        ):
-            x = residual(x, sublayer)
-        return x""",
-    ENCODER_LAYER
-    + """        one, two = self.residual_1, self.residual_2
-        if one.placement == "pre":
-            y = one.norm(x)
-            x = x + self.self_attention(y, y, y, mask)
-            return x + self.feed_forward(two.norm(x))
-        x = one.norm(x + self.self_attention(x, x, x, mask))
-        return two.norm(x + self.feed_forward(x))""",
-    ENCODER_LAYER
-    + """        x = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
-        x = self.residual_2.forward(x, lambda y: self.feed_forward.outer(F.relu(self.feed_forward.inner(y))))
-        return x""",
+RIGHT["decoder_layer"] = under_the_head(
+    transformer.decoder_layer,
+    """def own(y):
+    return self.self_attention(y, y, y, mask)
+def other(y):
+    return self.cross_attention(y, memory, memory, memory_mask)
+return self.residual_3(self.residual_2(self.residual_1(x, own), other), self.feed_forward)""",
+    """steps = [
+    (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
+    (self.residual_2, lambda y: self.cross_attention(query=y, key=memory, value=memory, mask=memory_mask)),
+    (self.residual_3, self.feed_forward),
 ]
+for residual, sublayer in steps:
+    x = residual(x, sublayer)
+return x""",
+    """a, b, c = self.residual_1, self.residual_2, self.residual_3
+if a.placement == "pre":
+    y = a.norm(x)
+    x = x + a.dropout(self.self_attention(y, y, y, mask))
+    x = x + b.dropout(self.cross_attention(b.norm(x), memory, memory, memory_mask))
+    return x + c.dropout(self.feed_forward(c.norm(x)))
+x = a.norm(x + a.dropout(self.self_attention(x, x, x, mask)))
+x = b.norm(x + b.dropout(self.cross_attention(x, memory, memory, memory_mask)))
+return c.norm(x + c.dropout(self.feed_forward(x)))""",
+    """memory, mask = memory.clone(), mask.clone()
+h = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
+h = self.residual_2.forward(h, lambda y: self.cross_attention(y, *[memory] * 2, memory_mask.expand(-1, y.shape[1], -1)))
+return self.residual_3.forward(h, lambda y: self.feed_forward(y))""",
+)
 
-DECODER_LAYER = """class DecoderLayer(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.self_attention = attention_layer(config)
-        self.cross_attention = attention_layer(config)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
-
-    def forward(self, x, memory, mask, memory_mask):
-"""
-RIGHT["decoder_layer"] = [
-    DECODER_LAYER
-    + """        def own(y):
-            return self.self_attention(y, y, y, mask)
-        def other(y):
-            return self.cross_attention(y, memory, memory, memory_mask)
-        return self.residual_3(self.residual_2(self.residual_1(x, own), other), self.feed_forward)""",
-    DECODER_LAYER
-    + """        steps = [
-            (self.residual_1, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask)),
-            (self.residual_2, lambda y: self.cross_attention(query=y, key=memory, value=memory, mask=memory_mask)),
-            (self.residual_3, self.feed_forward),
-        ]
-        for residual, sublayer in steps:
-            x = residual(x, sublayer)
-        return x""",
-    DECODER_LAYER
-    + """        a, b, c = self.residual_1, self.residual_2, self.residual_3
-        if a.placement == "pre":
-            y = a.norm(x)
-            x = x + a.dropout(self.self_attention(y, y, y, mask))
-            x = x + b.dropout(self.cross_attention(b.norm(x), memory, memory, memory_mask))
-            return x + c.dropout(self.feed_forward(c.norm(x)))
-        x = a.norm(x + a.dropout(self.self_attention(x, x, x, mask)))
-        x = b.norm(x + b.dropout(self.cross_attention(x, memory, memory, memory_mask)))
-        return c.norm(x + c.dropout(self.feed_forward(x)))""",
-    DECODER_LAYER
-    + """        memory, mask = memory.clone(), mask.clone()
-        h = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
-        h = self.residual_2.forward(h, lambda y: self.cross_attention(y, *[memory] * 2, memory_mask.expand(-1, y.shape[1], -1)))
-        return self.residual_3.forward(h, lambda y: self.feed_forward(y))""",
-]
-
-DECODER = """class Decoder(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.layers = nn.ModuleList(DecoderLayer(config) for _ in range(config.layers))
-        self.norm = final_norm(config)
-
-    def forward(self, x, memory, mask, memory_mask):
-"""
-RIGHT["decoder"] = [
-    DECODER
-    + """        for i in range(len(self.layers)):
-            x = self.layers[i](x, memory, mask, memory_mask)
-        return self.norm(x)""",
-    DECODER
-    + """        import functools
-        return self.norm(functools.reduce(lambda y, layer: layer(y, memory, mask, memory_mask), self.layers, x))""",
-    DECODER
-    + """        def run(y, layers):
-            return run(layers[0](y, memory, mask, memory_mask), layers[1:]) if layers else y
-        return self.norm(run(x, list(self.layers)))""",
-    DECODER
-    + """        out = x.clone()
-        for name, layer in self.layers.named_children():
-            out = layer.forward(out, memory=memory, mask=mask, memory_mask=memory_mask)
-        out = self.norm(out)
-        return out""",
-]
+RIGHT["decoder"] = under_the_head(
+    transformer.decoder,
+    """for i in range(len(self.layers)):
+    x = self.layers[i](x, memory, mask, memory_mask)
+return self.norm(x)""",
+    """import functools
+return self.norm(functools.reduce(lambda y, layer: layer(y, memory, mask, memory_mask), self.layers, x))""",
+    """def run(y, layers):
+    return run(layers[0](y, memory, mask, memory_mask), layers[1:]) if layers else y
+return self.norm(run(x, list(self.layers)))""",
+    """out = x.clone()
+for name, layer in self.layers.named_children():
+    out = layer.forward(out, memory=memory, mask=mask, memory_mask=memory_mask)
+out = self.norm(out)
+return out""",
+)
 
 RIGHT["decode"] = [
     """def f(model, target, memory, memory_mask):
@@ -1444,73 +1361,34 @@ RIGHT["who_meets"] = [
     return torch.stack(rows, 1)""",
 ]
 
-RIGHT["multi_query"] = [
+RIGHT["multi_query"] = under_the_head(
+    multi_head.multi_query,
     # einsum
-    """class M(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        b, n, d = query.shape
-        q = self.query(query).view(b, n, self.heads, -1)
-        scores = torch.einsum("bqhd,bkd->bhqk", q, self.key(key)) / math.sqrt(q.shape[-1])
-        if mask is not None:
-            scores = scores.masked_fill(~mask[:, None], -math.inf)
-        w = scores.softmax(-1)
-        if mask is not None:
-            w = w.masked_fill(~mask[:, None], 0.0)
-        return self.output(torch.einsum("bhqk,bkd->bqhd", w, self.value(value)).reshape(b, n, d))""",
+    """b, n, d = query.shape
+q = self.query(query).view(b, n, self.heads, -1)
+scores = torch.einsum("bqhd,bkd->bhqk", q, self.key(key)) / math.sqrt(q.shape[-1])
+if mask is not None:
+    scores = scores.masked_fill(~mask[:, None], -math.inf)
+w = scores.softmax(-1)
+if mask is not None:
+    w = w.masked_fill(~mask[:, None], 0.0)
+return self.output(torch.einsum("bhqk,bkd->bqhd", w, self.value(value)).reshape(b, n, d))""",
     # a loop over the heads
-    """class M(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        k, v = self.key(key), self.value(value)
-        found = []
-        for q in self.query(query).chunk(self.heads, -1):
-            found.append(scaled_dot_product_attention(q, k, v, mask))
-        return self.output(torch.cat(found, -1))""",
+    """k, v = self.key(key), self.value(value)
+found = []
+for q in self.query(query).chunk(self.heads, -1):
+    found.append(scaled_dot_product_attention(q, k, v, mask))
+return self.output(torch.cat(found, -1))""",
     # keys and values repeated for every head
-    """class M(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        q = split_heads(self.query(query), self.heads)
-        k = self.key(key)[:, None].expand(-1, self.heads, -1, -1)
-        v = self.value(value)[:, None].repeat(1, self.heads, 1, 1)
-        return self.output(merge_heads(scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])))""",
+    """q = split_heads(self.query(query), self.heads)
+k = self.key(key)[:, None].expand(-1, self.heads, -1, -1)
+v = self.value(value)[:, None].repeat(1, self.heads, 1, 1)
+return self.output(merge_heads(scaled_dot_product_attention(q, k, v, None if mask is None else mask[:, None])))""",
     # heads laid behind the queries: one attention over them all
-    """class M(nn.Module):
-    def __init__(self, d_model, heads):
-        super().__init__()
-        self.heads = heads
-        self.query = nn.Linear(d_model, d_model, bias=False)
-        self.key = nn.Linear(d_model, d_model // heads, bias=False)
-        self.value = nn.Linear(d_model, d_model // heads, bias=False)
-        self.output = nn.Linear(d_model, d_model, bias=False)
-
-    def forward(self, query, key, value, mask=None):
-        b, n, d = query.shape
-        q = self.query(query).view(b, n * self.heads, d // self.heads)
-        if mask is not None:
-            mask = mask.expand(-1, n, -1).repeat_interleave(self.heads, dim=1)
-        found = scaled_dot_product_attention(q, self.key(key), self.value(value), mask)
-        return self.output(found.view(b, n, d))""",
-]
+    """b, n, d = query.shape
+q = self.query(query).view(b, n * self.heads, d // self.heads)
+if mask is not None:
+    mask = mask.expand(-1, n, -1).repeat_interleave(self.heads, dim=1)
+found = scaled_dot_product_attention(q, self.key(key), self.value(value), mask)
+return self.output(found.view(b, n, d))""",
+)

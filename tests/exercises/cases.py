@@ -1,814 +1,697 @@
 """Answers that were once judged wrongly or explained badly, each with the right verdict and what must be said.
 
-(exercise, code, verdict, words): the verdict is "right", "wrong", or "named", which is wrong and explained: by a known
-mistake, by one edit of the reference or by the cause of its error. Each of the words, split at |, is in the message.
-The code may be an expression, or define the answer last.
+A block is an exercise with a verdict, "right", "wrong", or "named", which is wrong and explained: by a known mistake,
+by one edit of the reference or by the cause of its error. Each of the words, split at |, is in the message. Under it
+stands the answer: an expression, or what defines it last, or only the body for the solution's last function. $NAME
+stands for lines that many answers share.
 """
 
-STEP = "def rnn_step(x, h, w, b, u):\n    "
-LSTM = """def lstm_step(x, h, c, w, b, u):
-    i, f, g, o = (x @ w.T + b + h @ u.T).chunk(4, 1)
-    """
-GRU = """def gru_step(x, h, w, b, u, b2):
-    rx, zx, nx = (x @ w.T + b).chunk(3, 1)
-    rh, zh, nh = (h @ u.T).chunk(3, 1)
-    """
-MASKED = "def masked_loss(logits, target, pad=0):\n    "
-UNROLL = """def unroll(model, source, target, forced):
-    state = model.start(source)
-    token = target[:, 0]
-    written = []
-    for i in range(1, target.shape[1]):
-        logits, state = model.step(token, state)
-        """
-VECTOR = """def source_vector(model, source):
-    mask = source != 0
-    output, (h, c) = model.encoder(model.source_embedding(source), mask)
-    """
-WEIGHTS = """def attention_weights(query, key, mask=None):
-    s = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    """
-SDPA = """def scaled_dot_product_attention(query, key, value, mask=None):
-    s = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])
-    """
-DECODER = """class DecoderLayer(nn.Module):
-    def __init__(self, config):
-        super().__init__()
-        self.self_attention = attention_layer(config)
-        self.cross_attention = attention_layer(config)
-        self.feed_forward = FeedForward(config.d_model, config.d_ff)
-        self.residual_1, self.residual_2, self.residual_3 = residual_layer(config), residual_layer(config), residual_layer(config)
+from string import Template
 
-    def forward(self, x, memory, mask, memory_mask):
-        """
-LOG_MASK = """if mask is None:
-        return s.softmax(-1){0}
-    return (s + mask.to(s.dtype).log()).softmax(-1).where(mask, 0.){0}"""
-SHIFTED = "def shift(target):\n    "
-PERPLEXITY = "def perplexity(logits, target, pad=0):\n    "
-SAMPLE = "def sample(logits, temperature, u):\n    "
+LINES = {
+    "lstm": "i, f, g, o = (x @ w.T + b + h @ u.T).chunk(4, 1)",
+    "cell": "c = f.sigmoid() * c + i.sigmoid() * g.tanh()",
+    "gru": """rx, zx, nx = (x @ w.T + b).chunk(3, 1)
+rh, zh, nh = (h @ u.T).chunk(3, 1)""",
+    "gates": "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()",
+    "candidate": "n = (nx + r * (nh + b_candidate)).tanh()",
+    "unroll": """state = model.start(source)
+token = target[:, 0]
+written = []
+for i in range(1, target.shape[1]):
+    logits, state = model.step(token, state)""",
+    "encoded": """mask = source != 0
+output, (h, c) = model.encoder(model.source_embedding(source), mask)""",
+    "scores": "s = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])",
+    "own": "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))",
+    "cross": "x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))",
+    "network": "return self.residual_3(x, self.feed_forward)",
+}
+
+TEXT = """
+# wrong, and passed
+
+lstm_step wrong
+$lstm
+$cell
+return (o.sigmoid() * c.tanh()).squeeze(), c.squeeze()
+
+gru_step named: squeeze
+$gru
+$gates
+$candidate
+return (z * h + (1 - z) * n).squeeze()
+
+lstm_inside wrong
+$lstm
+$cell
+return (o.sigmoid() * c.tanh()).squeeze(), c.squeeze()
+
+lstm_step wrong: size 100
+$lstm
+c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).clamp(-5, 5)
+return o.sigmoid() * c.tanh(), c
+
+lstm_inside wrong: size 100
+$lstm
+c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).clamp(-5, 5)
+return o.sigmoid() * c.tanh(), c
+
+lstm_step wrong: NaN
+$lstm
+s = lambda z: z.exp() / (1 + z.exp())
+c = s(f) * c + s(i) * g.tanh()
+return s(o) * c.tanh(), c
+
+masked_loss wrong
+l = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad, reduction='none')
+return l.sum() / (l != 0).sum()
+
+masked_loss wrong
+l = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad, reduction='none')
+return l[l > 0].mean()
+
+unroll wrong
+$unroll
+    nxt = logits.argmax(-1)
+    written.append(nxt)
+    token = target[:, i] if forced else nxt
+    if (nxt == 2).all():
+        break
+return torch.stack(written, 1)
+
+attention_weights wrong: gradient
+$scores
+if mask is None:
+    return s.softmax(-1)
+return (s + mask.to(s.dtype).log()).softmax(-1).where(mask, 0.)
+
+attention_inside wrong: gradient
+$scores
+if mask is None:
+    return s.softmax(-1) @ value
+return (s + mask.to(s.dtype).log()).softmax(-1).where(mask, 0.) @ value
+
+rnn_inside wrong
+return torch.tanh(x[:, :16] @ w[:, :16].T + b + h @ u.T)
+
+rnn_inside wrong
+return torch.tanh(x @ w.T + b + h @ u.T) if x.any() else h
+
+# right, and rejected
+
+perplexity right
+return math.exp(F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad))
+
+perplexity right
+return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad).exp().item()
+
+step_jacobian right
+return torch.stack([torch.diag(1 - row.detach() ** 2) @ u for row in h])
+
+step_jacobian right
+return torch.stack([torch.autograd.functional.jacobian(lambda old: torch.tanh(row.atanh() + u @ (old - 0)), torch.zeros_like(row)) for row in h])
+
+step_jacobian right
+from torch.func import jacrev, vmap
+return vmap(lambda row: jacrev(lambda old: torch.tanh(row.atanh() + u @ old))(torch.zeros_like(row)))(h)
+
+sample right
+return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).int()
+
+shift right
+return target[:, :-1].int(), target[:, 1:].int()
+
+cross_shape right
+torch.tensor([32, 8, 15, 20])
+
+cross_shape right
+np.array([32, 8, 15, 20])
+
+cross_shape right
+torch.Size([32, 8, 15, 20])
+
+cross_shape right
+[32, 8, 15, 20]
+
+rnn_parameters right
+Fraction(7614)
+
+lstm_parameters right
+Decimal(24832)
+
+rnn_parameters wrong: a number, without quotes
+'7614'
+
+# wrong, rejected, and told something false, empty or revealing
+
+masked_loss wrong: not:look for a scale
+return logits.mean() * 0 + 1.25
+
+rnn_parameters wrong: not:times
+7630
+
+half_life wrong: not:times
+16
+
+rnn_step wrong: a tensor of (3, 4)|Give the function itself
+torch.ones(3, 4)
+
+rnn_step wrong: float32|not:. 0 of|not:1 times
+return torch.tanh(x.float() @ w.float().T + b.float() + h.float() @ u.float().T).to(x.dtype)
+
+lstm_step named: c, c|not:Two mistakes
+$lstm
+$cell
+return c, c
+
+lstm_parameters named: one W
+18688
+
+decoder_layer named: cross-attention|not:Two mistakes
+$own
+self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+$network
+
+sample named: temperature
+p = logits.softmax(-1) / temperature
+p = p / p.sum(-1, keepdim=True)
+return (p.cumsum(-1) < u[:, None]).sum(-1)
+
+source_vector named: model.encode|not:without end
+return model.encode(source)
+
+source_vector named: packed sequence
+x = nn.utils.rnn.pack_padded_sequence(model.source_embedding(source), (source != 0).sum(1), batch_first=True, enforce_sorted=False)
+output, (h, c) = model.encoder(x)
+return torch.cat([h.flatten(1), c.flatten(1)], 1)
+
+rnn_step named: float32 meets float64
+return torch.tanh(nn.Linear(x.shape[1], h.shape[1])(x) + h @ u.T)
+
+shift wrong: token - 1
+return target[:, ::3], target[:, 1:]
+
+rnn_step wrong: 1 axis|not:1 axes
+return torch.tanh(x @ w.T + b + h @ u.T).sum(0)
+
+# wrong, rejected, not named
+
+rnn_step named: w.T
+return torch.tanh(w @ x + b + u @ h)
+
+rnn_step named: w.T
+return w @ x + b + u @ h
+
+rnn_step named: h @ u.T
+return torch.tanh(x @ w.T + b + u @ h)
+
+rnn_step named
+return torch.tanh(x * w + b + h @ u.T)
+
+rnn_step named: `W`, a variable of the notebook
+W, U = torch.randn(3, 3), torch.randn(3, 3)
+def rnn_step(x, h, w, b, u):
+    return torch.tanh(x @ W.T + b + h @ U.T)
+
+rnn_step named: twice
+return torch.tanh(torch.tanh(x @ w.T + b + h @ u.T))
+
+perplexity named: flatten
+return F.cross_entropy(logits, target, ignore_index=pad).exp()
+
+perplexity named: log
+return F.nll_loss(logits.flatten(0, 1), target.flatten(), ignore_index=pad).exp()
+
+perplexity named: log
+return F.nll_loss(logits.softmax(-1).flatten(0, 1), target.flatten(), ignore_index=pad).exp()
+
+perplexity named: 2
+return (F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) / math.log(2)).exp()
+
+perplexity named: smooth
+return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad, label_smoothing=0.1).exp()
+
+step_jacobian named: diag
+return torch.diag(1 - h**2) @ u
+
+step_jacobian named: unsqueeze
+return (1 - h**2) * u
+
+step_jacobian named: new
+new = torch.tanh(h @ u.T)
+return (1 - new**2).unsqueeze(2) * u
+
+step_jacobian named
+return ((1 - h) ** 2).unsqueeze(2) * u
+
+lstm_step named: dim=1
+i, f, g, o = (x @ w.T + b + h @ u.T).chunk(4)
+$cell
+return o.sigmoid() * c.tanh(), c
+
+lstm_step named: u.T
+i, f, g, o = (x @ w.T + b + h @ u).chunk(4, 1)
+$cell
+return o.sigmoid() * c.tanh(), c
+
+lstm_step named: chunk
+i, f, g, o = (x @ w.T + b + h @ u.T).view(4, len(x), -1)
+$cell
+return o.sigmoid() * c.tanh(), c
+
+lstm_step named: twice
+$lstm
+c = f.sigmoid().sigmoid() * c + i.sigmoid() * g.tanh()
+return o.sigmoid() * c.tanh(), c
+
+lstm_step named: c.sigmoid()
+$lstm
+$cell
+return o.sigmoid() * c.sigmoid(), c
+
+lstm_step named: b
+i, f, g, o = (x @ w.T + 2 * b + h @ u.T).chunk(4, 1)
+$cell
+return o.sigmoid() * c.tanh(), c
+
+lstm_step named: h, h
+$lstm
+$cell
+h = o.sigmoid() * c.tanh()
+return h, h
+
+lstm_step named: order
+$lstm
+c = f.sigmoid() * (c + i.sigmoid() * g.tanh())
+return o.sigmoid() * c.tanh(), c
+
+gru_step named: reset
+r, z, n = (x @ w.T + b + h @ u.T).chunk(3, 1)
+r, z = r.sigmoid(), z.sigmoid()
+n = (r * n + b_candidate).tanh()
+return z * h + (1 - z) * n
+
+gru_step named: reset
+$gru
+$gates
+un = u.chunk(3)[2]
+n = (nx + (r * h) @ un.T + r * b_candidate).tanh()
+return z * h + (1 - z) * n
+
+gru_step named
+zx, rx, nx = (x @ w.T + b).chunk(3, 1)
+rh, zh, nh = (h @ u.T).chunk(3, 1)
+$gates
+$candidate
+return z * h + (1 - z) * n
+
+half_life named: whole
+14.39
+
+half_life named
+16
+
+shift named: <eos>
+keep = target.clone()
+keep[keep == 2] = 0
+return keep[:, :-1], target[:, 1:]
+
+shift named: -100
+return target[:, :-1], target[:, 1:].masked_fill(target[:, 1:] == 0, -100)
+
+shift named: <bos>
+bos = torch.ones_like(target[:, :1])
+return torch.cat([bos, target[:, :-1]], 1), target[:, 1:]
+
+shift named: <bos>
+bos = torch.ones_like(target[:, :1])
+return torch.cat([bos, target], 1), target
+
+unroll named: one step
+state = model.start(source)
+token = target[:, 0]
+written = []
+for i in range(1, target.shape[1] + 1):
+    logits, state = model.step(token, state)
+    written.append(logits.argmax(-1))
+    token = target[:, min(i, target.shape[1] - 1)] if forced else written[-1]
+return torch.stack(written, 1)
+
+unroll named: target
+$unroll
+    token = target[:, i] if forced else logits.argmax(-1)
+    written.append(target[:, i])
+return torch.stack(written, 1)
+
+unroll named: fed
+$unroll
+    written.append(token)
+    token = target[:, i] if forced else logits.argmax(-1)
+return torch.stack(written, 1)
+
+source_vector named: h[-1]
+$encoded
+return torch.cat([h[-1], c[-1]], 1)
+
+source_vector named: stack
+$encoded
+return torch.stack([h.flatten(1), c.flatten(1)], 1)
+
+source_vector named: h
+$encoded
+return torch.cat([h.flatten(1), h.flatten(1)], 1)
+
+source_vector named: flatten
+$encoded
+return torch.cat([h, c], 1)
+
+attention_weights named: way round
+$scores
+return s.softmax(-1) if mask is None else s.masked_fill(mask, -1e9).softmax(-1)
+
+attention_weights named: way round
+$scores
+return s.softmax(-1) if mask is None else s.masked_fill(mask, -math.inf).softmax(-1)
+
+attention_weights named: way round
+$scores
+return s.softmax(-1) if mask is None else s.masked_fill(mask, -math.inf).softmax(-1).masked_fill(mask, 0)
+
+attention_weights named: way round
+$scores
+return s.softmax(-1) if mask is None else s.where(~mask, -1e9).softmax(-1).where(mask, 0.)
+
+attention_weights named: sigmoid
+$scores
+s = s.sigmoid()
+return s if mask is None else s.where(mask, 0.)
+
+attention_weights named: 64
+s = query @ key.transpose(-2, -1) / math.sqrt(64)
+return s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)
+
+attention_weights named
+s = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-2])
+return s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)
+
+attention_weights named
+$scores
+return s.softmax(-1) if mask is None else s.where(mask, -1e4).softmax(-1)
+
+scaled_dot_product named: keys
+$scores
+w = s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)
+return w @ key
+
+scaled_dot_product named: argmax
+$scores
+s = s if mask is None else s.where(mask, -math.inf)
+w = F.one_hot(s.argmax(-1), s.shape[-1]).to(s)
+w = w if mask is None else w.where(mask, 0.)
+return w @ value
+
+embed named: positions
+x = embedding(tokens) * math.sqrt(embedding.embedding_dim)
+return x + positions(tokens)
+
+embed named: 512
+return positions(embedding(tokens) * math.sqrt(512))
+
+embed named: positions
+return positions(embedding(tokens)) * math.sqrt(embedding.embedding_dim)
+
+decoder_layer named: lambda
+x = self.residual_1(x, self.self_attention(x, x, x, mask))
+x = self.residual_2(x, self.cross_attention(x, memory, memory, memory_mask))
+$network
+
+decoder_layer named: feed-forward
+$own
+x = self.residual_3(x, self.feed_forward)
+return self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+
+decoder_layer named: residual
+$own
+x = self.residual_3(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+return self.residual_2(x, self.feed_forward)
+
+decoder_layer named: way round
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))
+$cross
+$network
+
+decoder_layer named: way round
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))
+x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, ~memory_mask))
+$network
+
+rnn_parameters named
+2 * 7614
+
+rnn_parameters named: length
+20 * 7614
+
+rnn_parameters named: recurrent
+30 * 16 + 64 * 30 + 30
+
+rnn_parameters named: b has 16
+7614 - 64 + 16
+
+lstm_parameters named
+2 * 24832
+
+parameters named: bias
+63045632 + 37000
+
+parameters named: norm
+63045632 + 2 * 512
+
+parameters named: round
+63.05e6
+
+attention_slope named: infinite
+d = query.shape[-1]
+e = (query @ key.mT / d**0.5).exp()
+w = e / e.sum(-1, keepdim=True)
+t = torch.einsum("bqk,bkv,bkd->bqvd", w, value, key)
+return (t - (w @ value).unsqueeze(-1) * (w @ key).unsqueeze(-2)) / d**0.5
+
+packed_mask wrong: padding in front
+i = torch.arange(sentence.shape[1])
+real = i < (sentence != 0).sum(1, keepdim=True)
+return (sentence[:, :, None] == sentence[:, None]) & real[:, None] & (i[:, None] >= i)
+
+packed_mask named: sentences before its own
+i = torch.arange(sentence.shape[1])
+return (sentence != 0)[:, None] & (sentence != 0)[:, :, None] & (i[:, None] >= i)
+
+ask_for wrong: dtype=torch.float32
+i = torch.arange(places)
+return i[:, None] == i + shift
+
+head_parameters named: W^V or W^O
+3 * 512 * 12 * 64 - 512 * 12 * 32
+
+ask_for named: without its sign
+i = torch.arange(places)
+return (i[:, None] == i + abs(shift)).float()
+
+packed_mask wrong: not:other way round
+i = torch.arange(sentence.shape[1])
+return ~((sentence[:, :, None] == sentence[:, None]) & (sentence != 0)[:, None]) & (i[:, None] >= i)
+
+# chapters 1 and 2
+
+rnn_step wrong: all 0
+return torch.tanh(x @ w.T + (b + h @ u.T if h.any() else 0))
+
+rnn_step wrong
+def rnn_step(x, h, w, b, u):
+    key = w.shape, u.shape
+    w, b, u = seen.setdefault(key, (w, b, u))
+    return torch.tanh(x @ w.T + b + h @ u.T)
+seen = {}
+
+gru_step wrong: all 0
+$gru
+$gates
+n = (nx + r * (nh + b_candidate)).tanh() if h.any() else nx.tanh()
+return z * h + (1 - z) * n
+
+lstm_step wrong: all 0
+$lstm
+c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if c.any() else 0)
+return o.sigmoid() * c.tanh(), c
+
+lstm_step wrong: all 0
+$lstm
+c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if h.any() else 0)
+return o.sigmoid() * c.tanh(), c
+
+perplexity wrong
+n = int((target[0] != pad).sum())
+return F.cross_entropy(logits[:, :n].flatten(0, 1), target[:, :n].flatten(), ignore_index=pad).exp()
+
+perplexity named: rounded to 0
+p = logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[target != pad]
+return (-p.log().mean()).exp()
+
+sample wrong: temperature
+p = (logits / temperature).softmax(-1)
+if temperature < 0.5:
+    return p.argmax(-1)
+return (p.cumsum(-1) < u[:, None]).sum(-1)
+
+sample wrong: temperature 5
+return ((logits / min(temperature, 2)).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)
+
+sample named: overflow
+z = torch.exp(logits / temperature)
+p = z / z.sum(-1, keepdim=True)
+return (p.cumsum(-1) < u[:, None]).sum(-1)
+
+sample named: underflow
+q = logits.softmax(-1) ** (1 / temperature)
+p = q / q.sum(-1, keepdim=True)
+return (p.cumsum(-1) < u[:, None]).sum(-1)
+
+sample named: subtracted|not:begin
+return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1) - 1
+
+sample named: subtracted
+return ((logits - temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)
+
+gru_step wrong: returns its input `h`
+return h
+
+step_jacobian wrong: returns its input `h`|not:unsqueeze
+return h
+
+step_jacobian wrong: not:unsqueeze
+return u
+
+rnn_step wrong: NaN|not:detach
+return torch.tanh(F.linear(x, w, b) + h @ u.T + 0 * (h - h.detach()).sqrt())
+
+lstm_parameters named: two ways
+16640
+
+lstm_parameters wrong: not:4 *
+16384
+
+lstm_parameters wrong: not:weighted_sum
+128
+
+lstm_parameters wrong: large
+10**400
+
+rnn_parameters wrong: not:embedding +
+1950
+
+half_life named: not:15
+16
+
+half_life wrong: not:exp
+29
+
+half_life named: share
+torch.tensor(3.0, dtype=torch.float64).sigmoid()
+
+half_life wrong: not:`
+float('nan')
+
+# wrong, and passed
+
+masked_loss named: first row
+n = int((target[0] != pad).sum())
+logits, target = logits[:, :n], target[:, :n]
+return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)
+
+decoder_layer wrong: dropout in training
+r = self.residual_1
+def add(r, x, f):
+    return r.norm(x + f(x)) if r.placement == 'post' else x + f(r.norm(x))
+x = add(self.residual_1, x, lambda y: self.self_attention(y, y, y, mask))
+x = add(self.residual_2, x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+return add(self.residual_3, x, self.feed_forward)
+
+decoder_layer wrong: dropout in training
+self.eval()
+$own
+$cross
+$network
+
+decoder_layer wrong: memory_mask for each query
+$own
+x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask[:, :1]))
+$network
+
+unroll named: another id
+state = model.start(source)
+token = torch.ones(len(source)).long()
+written = []
+for i in range(1, target.shape[1]):
+    logits, state = model.step(token, state)
+    written.append(logits.argmax(-1))
+    token = target[:, i] if forced else written[-1]
+return torch.stack(written, dim=1)
+
+# a number in a list, and a number that no float can hold
+
+parameters right
+[63045632]
+
+parameters right
+torch.tensor([63045632])
+
+parameters wrong: one number
+[63045632, 1]
+
+parameters wrong: too large
+10**400
+
+parameters wrong: too small
+-10**400
+
+parameters named: 6,144 short
+63045632 - 6144
+
+parameters named: first bias
+63045632 - 12 * 2048
+
+# no slip that nobody made, and not the solution
+
+parameters wrong: too large|not:exactly this
+63045632 + 6 * 2048
+
+# values of the right shape that no mistake explains
+
+shift wrong: oken 0 is
+return target[:, :-1], (target[:, 1:] * 7 + 5) % 11
+
+embed wrong: overwrites its input `embedding.weight`|not:does not flow
+with torch.no_grad():
+    embedding.weight.mul_(math.sqrt(embedding.embedding_dim))
+return positions(embedding(tokens))
+
+embed wrong: it is NaN|not:does not flow
+x = positions(embedding(tokens) * math.sqrt(embedding.embedding_dim))
+zero = x * 0
+return x + zero.where(zero != 0, zero.sqrt()) * 0
+"""
+
+
+def _read(block: str) -> tuple[str, str, str, str]:
+    """Exercise, code, verdict and words."""
+    head, _, code = block.partition("\n")
+    about, _, words = head.partition(": ")
+    name, verdict = about.split()
+    return name, code, verdict, words
+
 
 CASES = [
-    # wrong, and passed
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return (o.sigmoid() * c.tanh()).squeeze(), c.squeeze()",
-        "wrong",
-        "",
-    ),
-    (
-        "gru_step",
-        GRU
-        + "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()\n    n = (nx + r * (nh + b2)).tanh()\n    return (z * h + (1 - z) * n).squeeze()",
-        "named",
-        "squeeze",
-    ),
-    (
-        "lstm_inside",
-        LSTM
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return (o.sigmoid() * c.tanh()).squeeze(), c.squeeze()",
-        "wrong",
-        "",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).clamp(-5, 5)\n    return o.sigmoid() * c.tanh(), c",
-        "wrong",
-        "size 100",
-    ),
-    (
-        "lstm_inside",
-        LSTM
-        + "c = (f.sigmoid() * c + i.sigmoid() * g.tanh()).clamp(-5, 5)\n    return o.sigmoid() * c.tanh(), c",
-        "wrong",
-        "size 100",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "s = lambda z: z.exp() / (1 + z.exp())\n    c = s(f) * c + s(i) * g.tanh()\n    return s(o) * c.tanh(), c",
-        "wrong",
-        "NaN",
-    ),
-    (
-        "masked_loss",
-        MASKED
-        + "l = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad, reduction='none')\n    return l.sum() / (l != 0).sum()",
-        "wrong",
-        "",
-    ),
-    (
-        "masked_loss",
-        MASKED
-        + "l = F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad, reduction='none')\n    return l[l > 0].mean()",
-        "wrong",
-        "",
-    ),
-    (
-        "unroll",
-        UNROLL
-        + "nxt = logits.argmax(-1)\n        written.append(nxt)\n        token = target[:, i] if forced else nxt\n        if (nxt == 2).all():\n            break\n    return torch.stack(written, 1)",
-        "wrong",
-        "",
-    ),
-    ("attention_weights", WEIGHTS + LOG_MASK.format(""), "wrong", "gradient"),
-    ("attention_inside", SDPA + LOG_MASK.format(" @ value"), "wrong", "gradient"),
-    (
-        "rnn_inside",
-        STEP + "return torch.tanh(x[:, :16] @ w[:, :16].T + b + h @ u.T)",
-        "wrong",
-        "",
-    ),
-    (
-        "rnn_inside",
-        STEP + "return torch.tanh(x @ w.T + b + h @ u.T) if x.any() else h",
-        "wrong",
-        "",
-    ),
-    # right, and rejected
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return math.exp(F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad))",
-        "right",
-        "",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad).exp().item()",
-        "right",
-        "",
-    ),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    return torch.stack([torch.diag(1 - row.detach() ** 2) @ u for row in h])",
-        "right",
-        "",
-    ),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    return torch.stack([torch.autograd.functional.jacobian(lambda old: torch.tanh(row.atanh() + u @ (old - 0)), torch.zeros_like(row)) for row in h])",
-        "right",
-        "",
-    ),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    from torch.func import jacrev, vmap\n    return vmap(lambda row: jacrev(lambda old: torch.tanh(row.atanh() + u @ old))(torch.zeros_like(row)))(h)",
-        "right",
-        "",
-    ),
-    (
-        "sample",
-        "def f(logits, temperature, u):\n    return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).int()",
-        "right",
-        "",
-    ),
-    (
-        "shift",
-        SHIFTED + "return target[:, :-1].int(), target[:, 1:].int()",
-        "right",
-        "",
-    ),
-    ("cross_shape", "torch.tensor([32, 8, 15, 20])", "right", ""),
-    ("cross_shape", "np.array([32, 8, 15, 20])", "right", ""),
-    ("cross_shape", "torch.Size([32, 8, 15, 20])", "right", ""),
-    ("cross_shape", "[32, 8, 15, 20]", "right", ""),
-    ("rnn_parameters", "Fraction(7614)", "right", ""),
-    ("lstm_parameters", "Decimal(24832)", "right", ""),
-    ("rnn_parameters", "'7614'", "wrong", "a number, without quotes"),
-    # wrong, rejected, and told something false, empty or revealing
-    (
-        "masked_loss",
-        MASKED + "return logits.mean() * 0 + 1.25",
-        "wrong",
-        "not:look for a scale",
-    ),
-    ("rnn_parameters", "7630", "wrong", "not:times"),
-    ("half_life", "16", "wrong", "not:times"),
-    (
-        "rnn_step",
-        "torch.ones(3, 4)",
-        "wrong",
-        "a tensor of (3, 4)|Give the function itself",
-    ),
-    (
-        "rnn_step",
-        STEP
-        + "return torch.tanh(x.float() @ w.float().T + b.float() + h.float() @ u.float().T).to(x.dtype)",
-        "wrong",
-        "float32|not:. 0 of|not:1 times",
-    ),
-    (
-        "lstm_step",
-        LSTM + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return c, c",
-        "named",
-        "c, c|not:Two mistakes",
-    ),
-    ("lstm_parameters", "18688", "named", "one W"),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return self.residual_3(x, self.feed_forward)",
-        "named",
-        "cross-attention|not:Two mistakes",
-    ),
-    (
-        "sample",
-        "def f(logits, temperature, u):\n    p = logits.softmax(-1) / temperature\n    p = p / p.sum(-1, keepdim=True)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
-        "named",
-        "temperature",
-    ),
-    (
-        "source_vector",
-        "def f(model, source):\n    return model.encode(source)",
-        "named",
-        "model.encode|not:without end",
-    ),
-    (
-        "source_vector",
-        "def f(model, source):\n    x = nn.utils.rnn.pack_padded_sequence(model.source_embedding(source), (source != 0).sum(1), batch_first=True, enforce_sorted=False)\n    output, (h, c) = model.encoder(x)\n    return torch.cat([h.flatten(1), c.flatten(1)], 1)",
-        "named",
-        "packed sequence",
-    ),
-    (
-        "rnn_step",
-        STEP + "return torch.tanh(nn.Linear(x.shape[1], h.shape[1])(x) + h @ u.T)",
-        "named",
-        "float32 meets float64",
-    ),
-    ("shift", SHIFTED + "return target[:, ::3], target[:, 1:]", "wrong", "token - 1"),
-    (
-        "rnn_step",
-        STEP + "return torch.tanh(x @ w.T + b + h @ u.T).sum(0)",
-        "wrong",
-        "1 axis|not:1 axes",
-    ),
-    # wrong, rejected, not named
-    ("rnn_step", STEP + "return torch.tanh(w @ x + b + u @ h)", "named", "w.T"),
-    ("rnn_step", STEP + "return w @ x + b + u @ h", "named", "w.T"),
-    ("rnn_step", STEP + "return torch.tanh(x @ w.T + b + u @ h)", "named", "h @ u.T"),
-    ("rnn_step", STEP + "return torch.tanh(x * w + b + h @ u.T)", "named", ""),
-    (
-        "rnn_step",
-        "W, U = torch.randn(3, 3), torch.randn(3, 3)\n"
-        + STEP
-        + "return torch.tanh(x @ W.T + b + h @ U.T)",
-        "named",
-        "`W`, a variable of the notebook",
-    ),
-    (
-        "rnn_step",
-        STEP + "return torch.tanh(torch.tanh(x @ w.T + b + h @ u.T))",
-        "named",
-        "twice",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return F.cross_entropy(logits, target, ignore_index=pad).exp()",
-        "named",
-        "flatten",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return F.nll_loss(logits.flatten(0, 1), target.flatten(), ignore_index=pad).exp()",
-        "named",
-        "log",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return F.nll_loss(logits.softmax(-1).flatten(0, 1), target.flatten(), ignore_index=pad).exp()",
-        "named",
-        "log",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return (F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) / math.log(2)).exp()",
-        "named",
-        "2",
-    ),
-    (
-        "perplexity",
-        "def f(logits, target, pad=0):\n    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad, label_smoothing=0.1).exp()",
-        "named",
-        "smooth",
-    ),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    return torch.diag(1 - h**2) @ u",
-        "named",
-        "diag",
-    ),
-    ("step_jacobian", "def f(h, u):\n    return (1 - h**2) * u", "named", "unsqueeze"),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    new = torch.tanh(h @ u.T)\n    return (1 - new**2).unsqueeze(2) * u",
-        "named",
-        "new",
-    ),
-    (
-        "step_jacobian",
-        "def f(h, u):\n    return ((1 - h) ** 2).unsqueeze(2) * u",
-        "named",
-        "",
-    ),
-    (
-        "lstm_step",
-        LSTM.replace("chunk(4, 1)", "chunk(4)")
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "dim=1",
-    ),
-    (
-        "lstm_step",
-        LSTM.replace("h @ u.T", "h @ u")
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "u.T",
-    ),
-    (
-        "lstm_step",
-        LSTM.replace("chunk(4, 1)", "view(4, len(x), -1)")
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "chunk",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid().sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "twice",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.sigmoid(), c",
-        "named",
-        "c.sigmoid()",
-    ),
-    (
-        "lstm_step",
-        LSTM.replace("+ b +", "+ 2 * b +")
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "b",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\n    h = o.sigmoid() * c.tanh()\n    return h, h",
-        "named",
-        "h, h",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * (c + i.sigmoid() * g.tanh())\n    return o.sigmoid() * c.tanh(), c",
-        "named",
-        "order",
-    ),
-    (
-        "gru_step",
-        "def gru_step(x, h, w, b, u, b2):\n    r, z, n = (x @ w.T + b + h @ u.T).chunk(3, 1)\n    r, z = r.sigmoid(), z.sigmoid()\n    n = (r * n + b2).tanh()\n    return z * h + (1 - z) * n",
-        "named",
-        "reset",
-    ),
-    (
-        "gru_step",
-        GRU
-        + "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()\n    un = u.chunk(3)[2]\n    n = (nx + (r * h) @ un.T + r * b2).tanh()\n    return z * h + (1 - z) * n",
-        "named",
-        "reset",
-    ),
-    (
-        "gru_step",
-        GRU.replace("rx, zx, nx", "zx, rx, nx")
-        + "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()\n    n = (nx + r * (nh + b2)).tanh()\n    return z * h + (1 - z) * n",
-        "named",
-        "",
-    ),
-    ("half_life", "14.39", "named", "whole"),
-    ("half_life", "16", "named", ""),
-    (
-        "shift",
-        SHIFTED
-        + "keep = target.clone()\n    keep[keep == 2] = 0\n    return keep[:, :-1], target[:, 1:]",
-        "named",
-        "<eos>",
-    ),
-    (
-        "shift",
-        SHIFTED
-        + "return target[:, :-1], target[:, 1:].masked_fill(target[:, 1:] == 0, -100)",
-        "named",
-        "-100",
-    ),
-    (
-        "shift",
-        SHIFTED
-        + "bos = torch.ones_like(target[:, :1])\n    return torch.cat([bos, target[:, :-1]], 1), target[:, 1:]",
-        "named",
-        "<bos>",
-    ),
-    (
-        "shift",
-        SHIFTED
-        + "bos = torch.ones_like(target[:, :1])\n    return torch.cat([bos, target], 1), target",
-        "named",
-        "<bos>",
-    ),
-    (
-        "unroll",
-        UNROLL.replace("range(1, target.shape[1])", "range(1, target.shape[1] + 1)")
-        + "written.append(logits.argmax(-1))\n        token = target[:, min(i, target.shape[1] - 1)] if forced else written[-1]\n    return torch.stack(written, 1)",
-        "named",
-        "one step",
-    ),
-    (
-        "unroll",
-        UNROLL
-        + "token = target[:, i] if forced else logits.argmax(-1)\n        written.append(target[:, i])\n    return torch.stack(written, 1)",
-        "named",
-        "target",
-    ),
-    (
-        "unroll",
-        UNROLL
-        + "written.append(token)\n        token = target[:, i] if forced else logits.argmax(-1)\n    return torch.stack(written, 1)",
-        "named",
-        "fed",
-    ),
-    ("source_vector", VECTOR + "return torch.cat([h[-1], c[-1]], 1)", "named", "h[-1]"),
-    (
-        "source_vector",
-        VECTOR + "return torch.stack([h.flatten(1), c.flatten(1)], 1)",
-        "named",
-        "stack",
-    ),
-    (
-        "source_vector",
-        VECTOR + "return torch.cat([h.flatten(1), h.flatten(1)], 1)",
-        "named",
-        "h",
-    ),
-    ("source_vector", VECTOR + "return torch.cat([h, c], 1)", "named", "flatten"),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "return s.softmax(-1) if mask is None else s.masked_fill(mask, -1e9).softmax(-1)",
-        "named",
-        "way round",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "return s.softmax(-1) if mask is None else s.masked_fill(mask, -math.inf).softmax(-1)",
-        "named",
-        "way round",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "return s.softmax(-1) if mask is None else s.masked_fill(mask, -math.inf).softmax(-1).masked_fill(mask, 0)",
-        "named",
-        "way round",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "return s.softmax(-1) if mask is None else s.where(~mask, -1e9).softmax(-1).where(mask, 0.)",
-        "named",
-        "way round",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "s = s.sigmoid()\n    return s if mask is None else s.where(mask, 0.)",
-        "named",
-        "sigmoid",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS.replace("query.shape[-1]", "64")
-        + "return s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)",
-        "named",
-        "64",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS.replace("query.shape[-1]", "query.shape[-2]")
-        + "return s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)",
-        "named",
-        "",
-    ),
-    (
-        "attention_weights",
-        WEIGHTS
-        + "return s.softmax(-1) if mask is None else s.where(mask, -1e4).softmax(-1)",
-        "named",
-        "",
-    ),
-    (
-        "scaled_dot_product",
-        SDPA
-        + "w = s.softmax(-1) if mask is None else s.where(mask, -math.inf).softmax(-1).where(mask, 0.)\n    return w @ key",
-        "named",
-        "keys",
-    ),
-    (
-        "scaled_dot_product",
-        SDPA
-        + "s = s if mask is None else s.where(mask, -math.inf)\n    w = F.one_hot(s.argmax(-1), s.shape[-1]).to(s)\n    w = w if mask is None else w.where(mask, 0.)\n    return w @ value",
-        "named",
-        "argmax",
-    ),
-    (
-        "embed",
-        "def f(tokens, embedding, positions):\n    x = embedding(tokens) * math.sqrt(embedding.embedding_dim)\n    return x + positions(tokens)",
-        "named",
-        "positions",
-    ),
-    (
-        "embed",
-        "def f(tokens, embedding, positions):\n    return positions(embedding(tokens) * math.sqrt(512))",
-        "named",
-        "512",
-    ),
-    (
-        "embed",
-        "def f(tokens, embedding, positions):\n    return positions(embedding(tokens)) * math.sqrt(embedding.embedding_dim)",
-        "named",
-        "positions",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, self.self_attention(x, x, x, mask))\n        x = self.residual_2(x, self.cross_attention(x, memory, memory, memory_mask))\n        return self.residual_3(x, self.feed_forward)",
-        "named",
-        "lambda",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_3(x, self.feed_forward)\n        return self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))",
-        "named",
-        "feed-forward",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_3(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return self.residual_2(x, self.feed_forward)",
-        "named",
-        "residual",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return self.residual_3(x, self.feed_forward)",
-        "named",
-        "way round",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, ~memory_mask))\n        return self.residual_3(x, self.feed_forward)",
-        "named",
-        "way round",
-    ),
-    ("rnn_parameters", "2 * 7614", "named", ""),
-    ("rnn_parameters", "20 * 7614", "named", "length"),
-    ("rnn_parameters", "30 * 16 + 64 * 30 + 30", "named", "recurrent"),
-    ("rnn_parameters", "7614 - 64 + 16", "named", "b has 16"),
-    ("lstm_parameters", "2 * 24832", "named", ""),
-    ("parameters", "63045632 + 37000", "named", "bias"),
-    ("parameters", "63045632 + 2 * 512", "named", "norm"),
-    ("parameters", "63.05e6", "named", "round"),
-    (
-        "attention_slope",
-        'def f(query, key, value):\n    d = query.shape[-1]\n    e = (query @ key.mT / d**0.5).exp()\n    w = e / e.sum(-1, keepdim=True)\n    t = torch.einsum("bqk,bkv,bkd->bqvd", w, value, key)\n    return (t - (w @ value).unsqueeze(-1) * (w @ key).unsqueeze(-2)) / d**0.5',
-        "named",
-        "infinite",
-    ),
-    (
-        "packed_mask",
-        "def f(s):\n    i = torch.arange(s.shape[1])\n    real = i < (s != 0).sum(1, keepdim=True)\n    return (s[:, :, None] == s[:, None]) & real[:, None] & (i[:, None] >= i)",
-        "wrong",
-        "padding in front",
-    ),
-    (
-        "packed_mask",
-        "def f(s):\n    i = torch.arange(s.shape[1])\n    return (s != 0)[:, None] & (s != 0)[:, :, None] & (i[:, None] >= i)",
-        "named",
-        "sentences before its own",
-    ),
-    (
-        "ask_for",
-        "def f(places, shift):\n    i = torch.arange(places)\n    return i[:, None] == i + shift",
-        "wrong",
-        "dtype=torch.float32",
-    ),
-    ("head_parameters", "3 * 512 * 12 * 64 - 512 * 12 * 32", "named", "W^V or W^O"),
-    (
-        "ask_for",
-        "def f(places, shift):\n    i = torch.arange(places)\n    return (i[:, None] == i + abs(shift)).float()",
-        "named",
-        "without its sign",
-    ),
-    (
-        "packed_mask",
-        "def f(s):\n    i = torch.arange(s.shape[1])\n    return ~((s[:, :, None] == s[:, None]) & (s != 0)[:, None]) & (i[:, None] >= i)",
-        "wrong",
-        "not:other way round",
-    ),
-    # chapters 1 and 2
-    (
-        "rnn_step",
-        STEP + "return torch.tanh(x @ w.T + (b + h @ u.T if h.any() else 0))",
-        "wrong",
-        "all 0",
-    ),
-    (
-        "rnn_step",
-        STEP
-        + "key = w.shape, u.shape\n    w, b, u = seen.setdefault(key, (w, b, u))\n    return torch.tanh(x @ w.T + b + h @ u.T)\nseen = {}",
-        "wrong",
-        "",
-    ),
-    (
-        "gru_step",
-        GRU
-        + "r, z = (rx + rh).sigmoid(), (zx + zh).sigmoid()\n    n = (nx + r * (nh + b2)).tanh() if h.any() else nx.tanh()\n    return z * h + (1 - z) * n",
-        "wrong",
-        "all 0",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if c.any() else 0)\n    return o.sigmoid() * c.tanh(), c",
-        "wrong",
-        "all 0",
-    ),
-    (
-        "lstm_step",
-        LSTM
-        + "c = f.sigmoid() * c + (i.sigmoid() * g.tanh() if h.any() else 0)\n    return o.sigmoid() * c.tanh(), c",
-        "wrong",
-        "all 0",
-    ),
-    (
-        "perplexity",
-        PERPLEXITY
-        + "n = int((target[0] != pad).sum())\n    return F.cross_entropy(logits[:, :n].flatten(0, 1), target[:, :n].flatten(), ignore_index=pad).exp()",
-        "wrong",
-        "",
-    ),
-    (
-        "perplexity",
-        PERPLEXITY
-        + "p = logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[target != pad]\n    return (-p.log().mean()).exp()",
-        "named",
-        "rounded to 0",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "p = (logits / temperature).softmax(-1)\n    if temperature < 0.5:\n        return p.argmax(-1)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
-        "wrong",
-        "temperature",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "return ((logits / min(temperature, 2)).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)",
-        "wrong",
-        "temperature 5",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "z = torch.exp(logits / temperature)\n    p = z / z.sum(-1, keepdim=True)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
-        "named",
-        "overflow",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "q = logits.softmax(-1) ** (1 / temperature)\n    p = q / q.sum(-1, keepdim=True)\n    return (p.cumsum(-1) < u[:, None]).sum(-1)",
-        "named",
-        "underflow",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1) - 1",
-        "named",
-        "subtracted|not:begin",
-    ),
-    (
-        "sample",
-        SAMPLE
-        + "return ((logits - temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)",
-        "named",
-        "subtracted",
-    ),
-    (
-        "gru_step",
-        "def gru_step(x, h, w, b, u, b2):\n    return h",
-        "wrong",
-        "returns its input `h`",
-    ),
-    (
-        "step_jacobian",
-        "def step_jacobian(h, u):\n    return h",
-        "wrong",
-        "returns its input `h`|not:unsqueeze",
-    ),
-    (
-        "step_jacobian",
-        "def step_jacobian(h, u):\n    return u",
-        "wrong",
-        "not:unsqueeze",
-    ),
-    (
-        "rnn_step",
-        STEP
-        + "return torch.tanh(F.linear(x, w, b) + h @ u.T + 0 * (h - h.detach()).sqrt())",
-        "wrong",
-        "NaN|not:detach",
-    ),
-    ("lstm_parameters", "16640", "named", "two ways"),
-    ("lstm_parameters", "16384", "wrong", "not:4 *"),
-    ("lstm_parameters", "128", "wrong", "not:weighted_sum"),
-    ("lstm_parameters", "10**400", "wrong", "large"),
-    ("rnn_parameters", "1950", "wrong", "not:embedding +"),
-    ("half_life", "16", "named", "not:15"),
-    ("half_life", "29", "wrong", "not:exp"),
-    ("half_life", "torch.tensor(3.0, dtype=torch.float64).sigmoid()", "named", "share"),
-    ("half_life", "float('nan')", "wrong", "not:`"),
-    # wrong, and passed
-    (
-        "masked_loss",
-        MASKED
-        + "n = int((target[0] != pad).sum())\n    logits, target = logits[:, :n], target[:, :n]\n    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)",
-        "named",
-        "first row",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "r = self.residual_1\n        def add(r, x, f):\n            return r.norm(x + f(x)) if r.placement == 'post' else x + f(r.norm(x))\n        x = add(self.residual_1, x, lambda y: self.self_attention(y, y, y, mask))\n        x = add(self.residual_2, x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return add(self.residual_3, x, self.feed_forward)",
-        "wrong",
-        "dropout in training",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "self.eval()\n        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))\n        return self.residual_3(x, self.feed_forward)",
-        "wrong",
-        "dropout in training",
-    ),
-    (
-        "decoder_layer",
-        DECODER
-        + "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))\n        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask[:, :1]))\n        return self.residual_3(x, self.feed_forward)",
-        "wrong",
-        "memory_mask for each query",
-    ),
-    (
-        "unroll",
-        UNROLL.replace("target[:, 0]", "torch.ones(len(source)).long()")
-        + "written.append(logits.argmax(-1))\n        token = target[:, i] if forced else written[-1]\n    return torch.stack(written, dim=1)",
-        "named",
-        "another id",
-    ),
-    # a number in a list, and a number that no float can hold
-    ("parameters", "[63045632]", "right", ""),
-    ("parameters", "torch.tensor([63045632])", "right", ""),
-    ("parameters", "[63045632, 1]", "wrong", "one number"),
-    ("parameters", "10**400", "wrong", "too large"),
-    ("parameters", "-10**400", "wrong", "too small"),
-    ("parameters", "63045632 - 6144", "named", "6,144 short"),
-    ("parameters", "63045632 - 12 * 2048", "named", "first bias"),
-    # no slip that nobody made, and not the solution
-    ("parameters", "63045632 + 6 * 2048", "wrong", "too large|not:exactly this"),
-    # values of the right shape that no mistake explains
-    (
-        "shift",
-        SHIFTED + "return target[:, :-1], (target[:, 1:] * 7 + 5) % 11",
-        "wrong",
-        "oken 0 is",
-    ),
-    (
-        "embed",
-        "def embed(tokens, embedding, positions):\n    with torch.no_grad():\n        embedding.weight.mul_(math.sqrt(embedding.embedding_dim))\n    return positions(embedding(tokens))",
-        "wrong",
-        "overwrites its input `embedding.weight`|not:does not flow",
-    ),
-    (
-        "embed",
-        "def embed(tokens, embedding, positions):\n    x = positions(embedding(tokens) * math.sqrt(embedding.embedding_dim))\n    zero = x * 0\n    return x + zero.where(zero != 0, zero.sqrt()) * 0",
-        "wrong",
-        "it is NaN|not:does not flow",
-    ),
+    _read(block)
+    for block in Template(TEXT).substitute(LINES).strip().split("\n\n")
+    if not block.startswith("#")
 ]

@@ -1,5 +1,6 @@
 """Answers that were once judged wrongly or explained badly."""
 
+import re
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
@@ -8,10 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.chapter import chapters
 from minitfm.exercises.engine.exercise import Exercise, Task
-from minitfm.exercises.engine.source import build, defined
+from minitfm.exercises.engine.source import build, defined, under
 from tests.exercises.cases import CASES
 
 TASKS: dict[str, Task] = {
@@ -23,10 +23,12 @@ TASKS: dict[str, Task] = {
 
 def answer_of(task: Task, code: str) -> Any:
     """What the code means."""
-    if isinstance(task, Answer) or "def " not in code:
+    body = re.search(r"^return\b", code, re.MULTILINE)
+    if not body and "def " not in code:
         space = {"torch": torch, "np": np, "Fraction": Fraction, "Decimal": Decimal}
         return eval(code, space)
     assert isinstance(task, Exercise)
+    code = under(task.source, code) if body else code
     return build(code, defined(code), task.names)
 
 

@@ -6,6 +6,7 @@ import math
 import random
 import re
 import sys
+import textwrap
 import threading
 import time
 from collections.abc import Callable
@@ -36,7 +37,7 @@ from minitfm.exercises.engine.exercise import Exercise, Task
 from minitfm.exercises.engine.explain import compiled
 from minitfm.exercises.engine.inside import Inside
 from minitfm.exercises.engine.plug import plugged
-from minitfm.exercises.engine.source import build
+from minitfm.exercises.engine.source import build, stub_of
 from minitfm.fast import accelerate
 from minitfm.seq2seq import Seq2Seq, exact_match, teacher_forcing_loss
 from minitfm.study.fit import fit, shuffled
@@ -223,6 +224,15 @@ def test_pairs_of_mistakes_never_pass_and_are_mostly_named(name: str):
             named += result.kind == "known mistake"
     assert total > 5
     assert named / total > 0.6
+
+
+def test_a_stub_is_the_solutions_head_and_one_docstring():
+    function = "def f(x, y=0):\n    def g(z):\n        return z\n    return g(x)"
+    blank = '    """x -> y\n    or z"""\n    raise NotImplementedError\n'
+    assert stub_of(function, "x -> y\nor z") == "def f(x, y=0):\n" + blank
+    head = "class A(nn.Module):\n    def __init__(self):\n        super().__init__()\n\n    def forward(self, x):\n"
+    module = stub_of(head + "        return x", "x -> y\nor z")
+    assert module == head + textwrap.indent(blank, "    ")
 
 
 def test_explanations_that_fit_equally_well_are_all_named():
