@@ -77,10 +77,7 @@ CAUSES = (
     ),
     (
         r"not enough values to unpack \(expected (\d+), got (\d+)\)|too many values to unpack",
-        (
-            "On the left stand more or fewer names than there are things on the right. `chunk` and `split` cut the batch, "
-            "axis 0, unless you say `dim=1`."
-        ),
+        "On the left stand more or fewer names than there are things on the right.",
     ),
     (
         r"not implemented for '(?:Float|Double)'|bitwise_not|only implemented on integer and Boolean",
@@ -150,8 +147,16 @@ def cause(error: Raised, case: Case) -> str:
         found = re.search(pattern, error.text)
         if found:
             groups = [group or "" for group in found.groups()]
-            return told.format(*groups) + _sizes(pattern, found, case)
+            told = told.format(*groups) + _sizes(pattern, found, case)
+            return told + _unpacked(error) if "unpack" in error.text else told
     return ""
+
+
+def _unpacked(error: Raised) -> str:
+    """Why the count is another one, as far as the line tells."""
+    if "chunk" in error.line or "split" in error.line:
+        return " `chunk` and `split` cut the batch, axis 0, unless you say `dim=1`."
+    return " A pair inside a pair has parentheses of its own: `output, (h, c) = …`."
 
 
 def _sizes(pattern: str, found: re.Match[str], case: Case) -> str:

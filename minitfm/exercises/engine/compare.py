@@ -213,6 +213,10 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
     ):
         return "The right numbers stand in other places: look at the axes."
     if torch.allclose(got, want, rtol=1e-3, atol=1e-3 * want.abs().max().item()):
+        if any(
+            isinstance(arg, Tensor) and arg.dtype == torch.bool for arg in case.args
+        ):
+            return "It is almost right: what is masked still weighs a little. The score there is −∞, and no other number."
         return "It is almost right: look for a small constant (ε), or for numbers computed in a narrower type."
     return ""
 

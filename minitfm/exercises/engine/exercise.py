@@ -3,6 +3,7 @@ about its inputs, and known mistakes. Everything else is drawn and found by the 
 """
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minitfm.exercises.engine import texts
 from minitfm.exercises.engine.causes import cause, outsider
@@ -32,6 +33,7 @@ from minitfm.exercises.engine.observe import (
     code_of,
     in_words,
     misfit,
+    numbers_in,
     observe,
     parameters,
     unchanged,
@@ -374,6 +376,12 @@ class Exercise(Task):
         )
 
     @cached_property
+    def _plain(self) -> tuple[Any, ...]:
+        """Some inputs."""
+        draw = Draw()
+        return self._drawn(draw, draw.sizes(" ".join(self.sizes)))
+
+    @cached_property
     def _defaults(self) -> set[str]:
         """The arguments that may be left out."""
         tree = ast.parse(self.stub)
@@ -389,9 +397,7 @@ class Exercise(Task):
         """Note, fixed sizes and options of the standard cases."""
         optional = any(shape.optional for shape in self.shapes.values())
         masked = [s.name for s in self.shapes.values() if s.kind == "true"]
-        numeric = self._inputs is not None or any(
-            shape.kind == "number" for shape in self.shapes.values()
-        )
+        numeric = any(map(_has_numbers, self._plain))
         names = " and ".join(
             f"`{shape.name}`" for shape in self.shapes.values() if shape.optional
         )
@@ -405,8 +411,10 @@ class Exercise(Task):
             larger = {size: 17 + i for i, size in enumerate(self.sizes)}
             if not isinstance(self.reference, type):
                 kinds.append(("with sizes around 20", larger, {}))
+            if numbers_in(self._plain[0]):
+                note = "where the first input is all 0"
+                kinds.append((note, {}, {"zero": self.inputs[0]}))
             kinds += [
-                ("where the first input is all 0", {}, {"zero": self.inputs[0]}),
                 ("in float32", {}, {"dtype": torch.float32}),
                 ("with numbers of size 100", {}, {"spread": 100.0}),
                 ("with numbers of size 0.001", {}, {"spread": 0.001}),
@@ -599,7 +607,7 @@ class Exercise(Task):
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
-        edit = explain.edit(outcomes) if self.explains else None
+        edit = explain.edit(outcomes) if self._telling(outcomes) else None
         if edit is not None:
             said = one_edit(edit)
             if outcome.raised:
@@ -615,6 +623,21 @@ class Exercise(Task):
         rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
         message = self._difference(rows, case, outcome, truth)
         return self._no(message, "unknown mistake")
+
+    def _telling(self, outcomes: list[Outcome]) -> bool:
+        """Whether a single edit that gives the same says something. It does not where
+        all that it has in common with the answer is an error without a number in it
+        that is explained already.
+        """
+        return self.explains and any(
+            not (
+                error.complaint
+                or (cause(error, case) and not re.search(r"\d", error.text))
+            )
+            if (error := outcome.raised)
+            else not same(outcome, truth)
+            for (case, truth), outcome in zip(self.truth(), outcomes)
+        )
 
     def _told(self, found: Any, outcome: Outcome) -> Result:
         every = [getattr(one, "name", str(one)) for several in found for one in several]
@@ -669,6 +692,11 @@ def returned(outcome: Outcome, arg: Any) -> bool:
     if outcome.excused or not isinstance(arg, Tensor):
         return outcome.excused
     return len(outcome.values) == 1 and unchanged(outcome.values[0], arg)
+
+
+def _has_numbers(arg: Any) -> bool:
+    """Whether there are floating-point numbers in an input."""
+    return numbers_in(arg) or isinstance(arg, nn.Module | list)
 
 
 def _documented(stub: str, more: str) -> tuple[list[Shape], list[Shape]]:

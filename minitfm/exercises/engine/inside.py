@@ -1,12 +1,13 @@
 """Exercises whose answer is a part that runs inside a whole model."""
 
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise
-from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.observe import Outcome, parameters
 from minitfm.exercises.engine.plug import plugged
 from minitfm.exercises.engine.show import Result
 
@@ -58,6 +59,11 @@ class Inside(Exercise):
         )
         self.alone, self.part, self.call = alone, part, call
         self.mistakes = alone.mistakes
+
+    @cached_property
+    def inputs(self) -> list[str]:
+        """The names of what a model is run with."""
+        return parameters(self.call)
 
     def standard(self, draw: Draw) -> list[Case]:
         """None: the part alone has passed them."""
