@@ -371,6 +371,7 @@ one u for all: u.unsqueeze(1) => u[0]
 own random numbers: (ends < u.unsqueeze(1)).sum(-1) => torch.multinomial(p, 1).squeeze(1)
 a column: sum(-1) => sum(-1, keepdim=True)
 + p.cumsum(-1, keepdim=True) => p.cumsum(-1)
+whether for how many: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).any(-1)
 a truth for a count: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).int().argmax(-1)
 u from the other side: u.unsqueeze(1) => 1 - u.unsqueeze(1)
 exp without a sum: .softmax(-1) => .exp()

@@ -679,6 +679,32 @@ embed wrong: it is NaN|not:does not flow
 x = positions(embedding(tokens) * math.sqrt(embedding.embedding_dim))
 zero = x * 0
 return x + zero.where(zero != 0, zero.sqrt()) * 0
+
+# told beside the point
+
+shift wrong: one tensor|not:exactly this
+return torch.stack([target[:, :-1], target[:, 1:]])
+
+shift wrong: not:all 0|not:size 100
+return target[:, :-1], target[:, 1:] * 2 - 1
+
+source_vector named: (h, c)|not:chunk
+output, h, c = model.encoder(model.source_embedding(source), source != 0)
+return torch.cat([h.flatten(1), c.flatten(1)], 1)
+
+general_attention wrong: weighs a little|not:ε
+s = query @ self.matrix(key).mT
+return s.softmax(-1) @ value if mask is None else s.where(mask, -10.0).softmax(-1).where(mask.any(-1, keepdim=True), 0.0) @ value
+
+general_attention named: argument is None|not:exactly this
+s = query @ self.matrix(key).mT
+return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
+
+head_parameters right
+np.array([1_179_648])
+
+sample named: whole number
+return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).bool()
 """
 
 

@@ -607,13 +607,14 @@ class Exercise(Task):
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
-        edit = explain.edit(outcomes) if self._telling(outcomes) else None
+        telling = self._telling(outcomes)
+        edit = explain.edit(outcomes) if self.explains and telling else None
         if edit is not None:
             said = one_edit(edit)
             if outcome.raised:
                 said = f"{self._raised(outcome, case)} {said}"
             return self._no(said, "single edit", (str(edit),))
-        found = explain.pair(outcomes)
+        found = explain.pair(outcomes) if telling else []
         if found:
             return self._told(found, outcome)
         if outcome.raised:
@@ -625,11 +626,11 @@ class Exercise(Task):
         return self._no(message, "unknown mistake")
 
     def _telling(self, outcomes: list[Outcome]) -> bool:
-        """Whether a single edit that gives the same says something. It does not where
-        all that it has in common with the answer is an error without a number in it
-        that is explained already.
+        """Whether edits that give the same say something. They do not where all that
+        they have in common with the answer is an error without a number in it that is
+        explained already.
         """
-        return self.explains and any(
+        return any(
             not (
                 error.complaint
                 or (cause(error, case) and not re.search(r"\d", error.text))
