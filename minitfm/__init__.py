@@ -66,7 +66,7 @@ CHAPTERS = (
         "Recurrent networks",
         "How can a network read one symbol after another?",
         ("rnn",),
-        60,
+        45,
         shows="A character model that invents names of countries; how fast its "
         "gradients fade with distance",
     ),

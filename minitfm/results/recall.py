@@ -6,16 +6,13 @@ The runs that chapter 1 shows::
     python -m minitfm.results.recall --lengths 5 10 15 20 30 50 100 --seeds 0 1 2 3 4
     python -m minitfm.results.recall --lengths 200 --seeds 0 1 2 3 4
 
-and, at 30 symbols from the default start, a higher learning rate, more steps, both::
+and, from the default start, a higher learning rate, both, and more steps::
 
     python -m minitfm.results.recall --starts default --lengths 30 \
         --seeds 0 1 2 3 4 --learning-rates 3e-3
+    python -m minitfm.results.recall --starts default --lengths 30 50 \
+        --seeds 0 1 2 3 4 --steps 2000 --learning-rates 3e-3
     python -m minitfm.results.recall --starts default --lengths 30 \
-        --seeds 0 1 2 3 4 --steps 2000 --learning-rates 3e-3 1e-3
-
-and, from the orthogonal start, more steps::
-
-    python -m minitfm.results.recall --starts orthogonal --lengths 100 \
         --seeds 0 1 2 3 4 --steps 2000
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows

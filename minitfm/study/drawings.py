@@ -349,7 +349,8 @@ def architecture(api: str = "../book/api.html") -> Drawing:
 
 
 def unrolled(read: Sequence[str], predicted: Sequence[str]) -> Drawing:
-    """A recurrent network over time: one cell at every symbol, its state handed on.
+    """A recurrent network over time: one cell at every symbol, its state handed on to
+    the next and up to a readout.
 
     Args:
         read: the symbols that go in, one a step; five fit well.
@@ -357,26 +358,29 @@ def unrolled(read: Sequence[str], predicted: Sequence[str]) -> Drawing:
     """
     drawing = Drawing(
         420,
-        170,
+        220,
         f"The same cell at {len(read)} moments, in a row. Below each a symbol goes in:"
         f" {', '.join(read)}. An arrow with the state h runs from each cell to the"
-        " next, from left to right. Above each the symbol to predict comes out:"
+        " next, from left to right, and another up to a readout, the same at each"
+        f" moment. Above the readouts the symbols to predict come out:"
         f" {', '.join(predicted)}.",
     )
     pitch = 400 / len(read)
     for step, (below, above) in enumerate(zip(read, predicted)):
         x = pitch * (step + 0.5) + 14
-        drawing.box(x, 84, "cell", width=42, color="RNN")
-        drawing.arrow((x, 140), (x, 101))
-        drawing.arrow((x, 67), (x, 28))
-        drawing.text(x, 154, below, code=True)
         drawing.text(x, 14, above, code=True)
-        drawing.text(x + 6, 122, "W", anchor="start")
+        drawing.arrow((x, 44), (x, 28))
+        drawing.box(x, 60, "readout", width=62, height=30, size=13)
+        drawing.arrow((x, 117), (x, 77))
+        drawing.box(x, 134, "cell", width=42, color="RNN")
+        drawing.arrow((x, 190), (x, 151))
+        drawing.text(x + 6, 172, "W", anchor="start")
+        drawing.text(x, 204, below, code=True)
         gap = x - pitch / 2  # between this cell and the one before
-        drawing.arrow((gap - pitch / 2 + 21 if step else 2, 84), (x - 21, 84))
-        drawing.text(gap, 69, f"h{'₀₁₂₃₄₅₆₇₈₉'[step]}")
+        drawing.arrow((gap - pitch / 2 + 21 if step else 2, 134), (x - 21, 134))
+        drawing.text(gap, 119, f"h{'₀₁₂₃₄₅₆₇₈₉'[step]}")
         if step:
-            drawing.text(gap, 98, "U")
+            drawing.text(gap, 148, "U")
     return drawing
 
 
