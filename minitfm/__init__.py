@@ -96,7 +96,7 @@ CHAPTERS = (
         "Attention",
         "What if the decoder could look back?",
         ("attention", "attentive"),
-        45,
+        30,
         shows="A soft dictionary to drag a query through; the same tasks and budget "
         "with attention, and where the wall went; why scores are divided by √dₖ; "
         "what each projection is for",
@@ -108,7 +108,7 @@ CHAPTERS = (
         "Why only between two sequences?",
         shows="A head that you set by hand, then learned; masks, and proof that "
         "nothing leaks; long distances and cost against an LSTM, measured",
-        minutes=45,
+        minutes=35,
     ),
     Chapter(
         6,

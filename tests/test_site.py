@@ -519,7 +519,7 @@ def test_no_box_is_cut_at_1280(path: str, visit) -> None:
     view = visit(f"{path}.html")
     cut = view.page.evaluate(
         """() => { document.querySelectorAll(".bd-article details").forEach((e) => { e.open = true; });
-          return [...document.querySelectorAll(".bd-article pre, .bd-article :has(> table.exercises)")]
+          return [...document.querySelectorAll(".bd-article pre, .bd-article .pst-scrollable-table-container")]
             .filter((e) => e.scrollWidth > e.clientWidth + 1)
             .map((e) => e.textContent.trim().split("\\n").sort((a, b) => b.length - a.length)[0]); }"""
     )
