@@ -54,6 +54,18 @@ answer = 4 * weighted_sum  # input gate, forget gate, candidate, output gate""",
         "state counted": 4 * SUM + 2 * H,
         "one U for all": 4 * (SUM - H * H) + H * H,
         "gates look at c": 4 * (SUM + H * H),
+        "one bias for all": 4 * (SUM - H) + H,
+        "biases of two sums": 4 * (SUM - H) + 2 * H,
+        "gates' biases alone": 4 * (SUM - H) + 3 * H,
+        "peepholes": 4 * SUM + 3 * H,
+        "sizes exchanged": 4 * (D * H + D + D * D),
+        "bias as wide as the input": 4 * (SUM - H + D),
+        "two sums": 2 * SUM,
+        "gates alone, two biases": 3 * (SUM + H),
+        "gates alone, no biases": 3 * (SUM - H),
+        "two directions, two biases": 8 * (SUM + H),
+        "U as a vector": 4 * (SUM - H * H + H),
+        "h and c side by side": 4 * (2 * H * D + 2 * H + 4 * H * H),
     },
 )
 
@@ -101,6 +113,11 @@ while c >= 0.5:
         "quotient the other way round": -math.log1p(math.exp(-3)) / math.log(0.5),
         "σ left out": math.log(0.5) / math.log(3),
         "e³": math.exp(3),
+        "e³ rounded": 20,
+        "bias 2": 6,
+        "a quarter left": 29,
+        "no step": 0,
+        "a negative number of steps": -15,
     },
 )
 
@@ -190,6 +207,19 @@ memory detached: forget.sigmoid() * c => forget.sigmoid() * c.detach()
 rows laid out as gates: .chunk(4, dim=1) => .view(4, len(x), -1)
 tanh of what is shown: output.sigmoid() * c.tanh() => (output.sigmoid() * c).tanh()
 candidate first: input, forget, candidate, output = => candidate, input, forget, output =
+old memory returned:     c = forget =>     old, c = c, forget
++ return h, c => return h, old
+h added: h = output.sigmoid() * c.tanh() => h = h + output.sigmoid() * c.tanh()
+peepholes: h @ u.T).chunk(4, dim=1) => h @ u.T + c.repeat(1, 4)).chunk(4, dim=1)
+one more for the forget gate: forget.sigmoid() => (forget + 1).sigmoid()
+softmax for the gates: input, forget, candidate, output = (x @ w.T + b + h @ u.T).chunk(4, dim=1) => input, forget, candidate, output = (x @ w.T + b + h @ u.T).chunk(4, dim=1)⏎    input, forget, output = (z.softmax(-1).logit() for z in (input, forget, output))
+gates turned round: .sigmoid() => .neg().sigmoid()
+U reshaped: h @ u.T => h @ u.reshape(u.shape[1], -1)
+U of each gate transposed: h @ u.T => h @ torch.cat([part.T for part in u.chunk(4)]).T
+h and c exchanged:     input, forget, candidate, output = =>     h, c = c, h⏎    input, forget, candidate, output =
+W detached: x @ w.T => x @ w.detach().T
+U detached: h @ u.T => h @ u.detach().T
+memory limited:     h = output =>     c = c.clamp(-1, 1)⏎    h = output
 """,
 )
 
@@ -252,6 +282,17 @@ reset before the product, on b' too: reset * (candidate_h + b_candidate) => (res
 reset on the input's side: candidate_x + reset * (candidate_h + b_candidate) => reset * candidate_x + candidate_h + b_candidate
 reset gate inverted: reset * (candidate_h => (1 - reset) * (candidate_h
 reset before the product, b' missing: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T
+reset, candidate, update: reset_x, update_x, candidate_x = => reset_x, candidate_x, update_x =
++ reset_h, update_h, candidate_h = => reset_h, candidate_h, update_h =
+gates without the state: (reset_x + reset_h) => reset_x
++ (update_x + update_h) => update_x
+b' outside the reset gate, too: reset * (candidate_h + b_candidate) => reset * (candidate_h + b_candidate) + b_candidate
+mixture squashed: return update * h + (1 - update) * candidate => return (update * h + (1 - update) * candidate).tanh()
+b' in the gates: (reset_x + reset_h) => (reset_x + reset_h + b_candidate)
++ (update_x + update_h) => (update_x + update_h + b_candidate)
+b twice: (h @ u.T).chunk => (h @ u.T + b).chunk
+reset state without U: reset * (candidate_h + b_candidate) => reset * h + b_candidate
+U not transposed: h @ u.T => h @ torch.cat([part.T for part in u.chunk(3)]).T
 """,
 )
 

@@ -44,6 +44,8 @@ answer = query + key + value + output""",
         "square output projection": 512 * 12 * (2 * 64 + 32) + 512 * 512,
         "output reads keys": 512 * 12 * (3 * 64 + 32),
         "biases": 512 * 12 * (2 * 64 + 2 * 32) + 12 * (2 * 64 + 32) + 512,
+        "queries, keys and values of one head": 512 * (2 * 64 + 32) + 12 * 32 * 512,
+        "output reads one head": 512 * 12 * (2 * 64 + 32) + 32 * 512,
         "every head its own output": 512 * 12 * (2 * 64 + 32) + 12 * 512 * 512,
     },
 )
@@ -224,6 +226,18 @@ by way of others: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => 
 groups of as many tokens as heads: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // heads⏎    return group.unsqueeze(1) == group
 causal on top: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1).tril()
 those who do not meet: return ( => return ~(
+itself alone: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return torch.eye(tokens, dtype=torch.bool)
+groups of whole tokens, rounded down: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) // max(tokens // heads, 1)⏎    return group.unsqueeze(1) == group
+every so many: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.arange(tokens) % heads⏎    return group.unsqueeze(1) == group
+one piece too many: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => lo = torch.arange(tokens) * heads // tokens⏎    hi = (torch.arange(tokens) + 1) * heads // tokens⏎    return (lo.unsqueeze(1) <= hi) & (lo <= hi.unsqueeze(1))
+the diagonal left out: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) & ~torch.eye(tokens, dtype=torch.bool)
+a band: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => place = torch.arange(tokens)⏎    return (place.unsqueeze(1) - place).abs() < tokens / heads
+first or last head shared: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => lo = torch.arange(tokens) * heads // tokens⏎    hi = ((torch.arange(tokens) + 1) * heads - 1) // tokens⏎    return (lo.unsqueeze(1) == lo) | (hi.unsqueeze(1) == hi)
+the first head of the one, any of the other: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => lo = torch.arange(tokens) * heads // tokens⏎    hi = ((torch.arange(tokens) + 1) * heads - 1) // tokens⏎    return (lo <= lo.unsqueeze(1)) & (lo.unsqueeze(1) <= hi)
+ends of the heads rounded down: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => seen = torch.zeros(tokens, tokens, dtype=torch.bool)⏎    for h in range(heads):⏎        here = slice(h * tokens // heads, (h + 1) * tokens // heads)⏎        seen[here, here] = True⏎    return seen
+as equal as they come, the larger ones first: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => group = torch.cat([torch.full((len(part),), i) for i, part in enumerate(torch.arange(tokens).tensor_split(heads))])⏎    return group.unsqueeze(1) == group
+ends of the heads rounded: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => seen = torch.zeros(tokens, tokens, dtype=torch.bool)⏎    for h in range(heads):⏎        here = slice(round(h * tokens / heads), round((h + 1) * tokens / heads))⏎        seen[here, here] = True⏎    return seen
+with one head itself alone: return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) => return (inside.unsqueeze(1) & inside.unsqueeze(0)).any(-1) if heads > 1 else torch.eye(tokens, dtype=torch.bool)
 """,
 )
 

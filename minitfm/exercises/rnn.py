@@ -65,6 +65,18 @@ answer = embedding + w + b + u + output  # whatever the length of the names""",
         "output layer missing": RIGHT - V * H - V,
         "one-hot input": V * H + H + H * H + V * H + V,
         "U as wide as W": RIGHT - H * H + H * D,
+        "recurrent layer alone": H * D + H + H * H,
+        "embedding with a bias": RIGHT + D,
+        "30 too many": RIGHT + V,
+        "four sums": RIGHT + 3 * (H * D + H + H * H),
+        "output reads the embedding": RIGHT - V * H + V * D,
+        "output bias as wide as the state": RIGHT - V + H,
+        "tied weights": RIGHT - V * H,
+        "times the length, embedding apart": RIGHT + 19 * (RIGHT - V * D),
+        "one-hot input beside the embedding": RIGHT - H * D + H * V,
+        "output layer twice": RIGHT + V * H + V,
+        "positions": RIGHT + 20 * D,
+        "31 symbols": RIGHT + D + H + 1,
     },
 )
 
@@ -113,6 +125,16 @@ state detached: h @ u.T => h.detach() @ u.T
 columns for rows: x @ w.T + b + h @ u.T => w @ x + b + u @ h
 U times the batch: h @ u.T => u @ h
 W entry by entry: x @ w.T => x * w
+softmax: torch.tanh(x @ w.T + b + h @ u.T) => torch.softmax(x @ w.T + b + h @ u.T, -1)
+half the old state: return torch.tanh(x @ w.T + b + h @ u.T) => return (h + torch.tanh(x @ w.T + b + h @ u.T)) / 2
+tanh of the old state: h @ u.T => torch.tanh(h) @ u.T
+U and W reshaped: w.T + b + h @ u.T => w.reshape(w.shape[1], w.shape[0]) + b + h @ u.reshape(u.shape[1], u.shape[0]).T
+bias before U: b + h @ u.T => (b + h) @ u.T
+mean of both sides: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh((x @ w.T + b + h @ u.T) / 2)
+W detached: x @ w.T => x @ w.detach().T
+U detached: h @ u.T => h @ u.detach().T
+one bias for all: x @ w.T + b + => x @ w.T + b[0] +
+batch summed: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh((x @ w.T + b + h @ u.T).sum(0))
 """,
 )
 
@@ -247,6 +269,8 @@ first name alone: logits.flatten => logits[:1].flatten
 last character left out: logits.flatten => logits[:, :-1].flatten
 + target.flatten => target[:, :-1].flatten
 entropy: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1)[target != pad].mean()
+another default: pad=0 => pad=-100
+one a name: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad, reduction='none').sum(1) / (target != pad).sum(1)
 """,
 )
 
@@ -299,6 +323,16 @@ U missing: slope.unsqueeze(2) * u => torch.diag_embed(slope)
 root of the slope: 1 - h**2 => (1 - h**2).sqrt()
 1 − |h|: 1 - h**2 => 1 - h.abs()
 first state for all: slope.unsqueeze(2) => slope[:1].expand_as(slope).unsqueeze(2)
+slope squared: slope = 1 - h**2 => slope = (1 - h**2) ** 2
+one over the slope: slope = 1 - h**2 => slope = 1 / (1 - h**2)
+2 (1 − h): slope = 1 - h**2 => slope = 2 * (1 - h)
+slope subtracted: slope.unsqueeze(2) * u => torch.eye(len(u)).to(u) - h.pow(2).unsqueeze(2) * u
+identity added: slope.unsqueeze(2) * u => slope.unsqueeze(2) * u + torch.eye(len(u)).to(u)
+diagonal of U: slope.unsqueeze(2) * u => torch.diag_embed(slope * torch.diag(u))
+slopes on both sides: slope.unsqueeze(2) * u => slope.unsqueeze(2) * u * slope.unsqueeze(1)
+the slope at the mean state: slope = 1 - h**2 => slope = 1 - h.mean(0, keepdim=True).expand_as(h) ** 2
+the step twice: slope.unsqueeze(2) * u => slope.unsqueeze(2) * (u @ u)
+U made symmetric: slope.unsqueeze(2) * u => slope.unsqueeze(2) * (u + u.T) / 2
 """,
 )
 
@@ -380,6 +414,24 @@ one row for all: ends < u => ends[:1] < u
 sorted first: .softmax(-1) => .softmax(-1).sort(-1, descending=True).values
 overflow: (logits / temperature).softmax(-1) => (logits / temperature).exp(); p = p / p.sum(-1, keepdim=True)
 underflow: (logits / temperature).softmax(-1) => logits.softmax(-1) ** (1 / temperature); p = p / p.sum(-1, keepdim=True)
+√ of the temperature: logits / temperature => logits / temperature**0.5
+temperature squared: logits / temperature => logits / temperature**2
+1 added to the temperature: logits / temperature => logits / (1 + temperature)
+sign turned: logits / temperature => -logits / temperature
+base 2: (logits / temperature).softmax(-1) => (logits / temperature * math.log(2)).softmax(-1)
+likeliest below one half: .sum(-1) => .sum(-1) if temperature >= 0.5 else p.argmax(-1)
+running product: cumsum => cumprod
+u compared with the probabilities: ends < u.unsqueeze(1)).sum(-1) => p > u.unsqueeze(1)).int().argmax(-1)
+u as a place: return (ends < u.unsqueeze(1)).sum(-1) => return (u * p.shape[-1]).long()
+u squared: u.unsqueeze(1) => u.unsqueeze(1) ** 2
+the first character never: return (ends < u.unsqueeze(1)).sum(-1) => return (ends[:, 1:] < u.unsqueeze(1)).sum(-1)
+from the last character on: ends = p.cumsum(-1) => p = p.flip(-1)⏎    ends = p.cumsum(-1)
++ return (ends < u.unsqueeze(1)).sum(-1) => return p.shape[-1] - 1 - (ends < u.unsqueeze(1)).sum(-1)
+the probabilities themselves: return (ends < u.unsqueeze(1)).sum(-1) => return p
+nearest end: return (ends < u.unsqueeze(1)).sum(-1) => return (ends - u.unsqueeze(1)).abs().argmin(-1)
+the character with the nearest probability: return (ends < u.unsqueeze(1)).sum(-1) => return (p - u.unsqueeze(1)).abs().argmin(-1)
+the likeliest laid out first: ends = p.cumsum(-1) => order = p.argsort(-1, descending=True)⏎    ends = p.gather(-1, order).cumsum(-1)
++ return (ends < u.unsqueeze(1)).sum(-1) => place = (ends < u.unsqueeze(1)).sum(-1, keepdim=True)⏎    return order.gather(-1, place.clamp(max=p.shape[-1] - 1)).squeeze(-1)
 """,
 )
 

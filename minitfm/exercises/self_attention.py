@@ -235,6 +235,12 @@ wraps around in front: 0 <= i + shift < places => i + shift < places
 sign ignored: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 0 <= i + abs(shift) < places:⏎            W_Q[i + abs(shift), i]
 off by one: W_Q[i + shift, i] => W_Q[(i + shift + 1) % places, i]
 the token itself as well: return W_Q => return W_Q + torch.eye(places) * (shift != 0)
+shift ignored: W_Q[i + shift, i] = => W_Q[i, i] =
+everybody up to there:             W_Q[i + shift, i] = 1.0 =>             W_Q[i + shift :, i] = 1.0
+both directions: return W_Q => return torch.maximum(W_Q, W_Q.T)
+a strong no: return W_Q => return 2 * W_Q - 1
+the edge asks for itself:         if 0 <= i + shift < places:⏎            W_Q[i + shift, i] = 1.0 =>         W_Q[min(max(i + shift, 0), places - 1), i] = 1.0
+around behind the end: 0 <= i + shift < places:⏎            W_Q[i + shift, i] => 0 <= i + shift:⏎            W_Q[(i + shift) % places, i]
 """,
 )
 
@@ -441,6 +447,10 @@ padding sees padding: same & real & past => same & past
 looks ahead: .tril() => .triu()
 does not see itself: .tril() => .tril(-1)
 numbers instead of booleans: same & real & past => (same & real & past).float()
+same sentences hidden: same & real & past => same.logical_not() & real & past
+padding sees itself: same & real & past => same & real & past | torch.eye(token, dtype=torch.bool)
+only the neighbor: past = torch.ones(token, token, dtype=torch.bool).tril() => past = torch.ones(token, token, dtype=torch.bool).tril().triu(-1)
+the first row's mask: return same & real & past => return (same & real & past)[:1].expand_as(same)
 """,
 )
 
@@ -512,5 +522,19 @@ first token is NaN: .where(mask, 0.0) =>
 large number for −∞: .where(mask, -math.inf).softmax(-1).where(mask, 0.0) => .where(mask, -1e9).softmax(-1)
 distance after the softmax:  - slope * distance =>
 + return weights @ value => return (weights - slope * distance) @ value
+no mask: weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = scores.softmax(-1)
+no mask, distance without its sign: distance = place.unsqueeze(1) - place => distance = (place.unsqueeze(1) - place).abs()
++ weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = scores.softmax(-1)
+distance multiplied: - slope * distance => * slope * distance
+distance squared: - slope * distance => - slope * distance**2
+distance after the softmax, masked: softmax(-1).where(mask, 0.0) => softmax(-1).where(mask, 0.0) - slope * distance * mask
++  / math.sqrt(d_k) - slope * distance =>  / math.sqrt(d_k)
+the first token sees itself: return weights @ value => return torch.cat([value[:, :1], (weights @ value)[:, 1:]], dim=1)
+the token before, whatever the scores: return weights @ value => return torch.cat([torch.zeros_like(value[:, :1]), value[:, :-1]], dim=1)
+result shifted: distance > 0 => distance >= 0
++ return weights @ value => moved = weights @ value⏎    return torch.cat([torch.zeros_like(moved[:, :1]), moved[:, :-1]], dim=1)
+mask added as 0 and 1: weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = (scores + mask.to(scores)).softmax(-1) * (place > 0).unsqueeze(1)
+hidden scores set to 0: weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = scores.where(mask, 0.0).softmax(-1) * (place > 0).unsqueeze(1)
+query and key exchanged: query @ key.transpose(-2, -1) => key @ query.transpose(-2, -1)
 """,
 )

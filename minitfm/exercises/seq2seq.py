@@ -76,6 +76,11 @@ ignored padding marked: predict = target[:, 1:] => predict = target[:, 1:].maske
 <bos> put in front of everything: read = target[:, :-1] => read = torch.cat([torch.ones_like(target[:, :1]), target], 1)
 + predict = target[:, 1:] => predict = target
 <eos> taken out by its value: read = target[:, :-1] => read = target.masked_fill(target == 2, 0)[:, :-1]
+rolled, and cut at the wrong end: predict = target[:, 1:] => predict = target.roll(-1, 1)[:, 1:]
+ends with a forced <bos>: predict = target[:, 1:] => predict = torch.cat([torch.ones_like(target[:, :1]), target[:, 2:]], 1)
+<bos> read at every place: read = target[:, :-1] => read = torch.ones_like(target[:, :-1])
+predicted in reverse: predict = target[:, 1:] => predict = target[:, 1:].flip(1)
+ids raised by 1: predict = target[:, 1:] => predict = target[:, :-1] + 1
 """,
 )
 
@@ -427,6 +432,7 @@ def _models(draw: Draw) -> list[Case]:
         case("writing freely one token", False, target=2),
         case("with one sentence", False, batch=1),
         case("with a source of one token", True, source=1),
+        case("writing freely 40 tokens", False, target=41),
         ending,
         case("fed with the truth, <bos> = 3", True, bos=3),
         case("writing freely, <bos> = 3", False, bos=3),
@@ -463,6 +469,7 @@ unroll = Exercise(
     package=unroll_reference,
     special=_models,
     axes="batch token",
+    gradients=False,
     mistakes="""
 truth fed to a free run: token = target[:, i] if forced else written[-1] => token = target[:, i]
 own token when forced: token = target[:, i] if forced else written[-1] => token = written[-1]

@@ -161,6 +161,14 @@ scaled by the vocabulary: embedding.embedding_dim => embedding.num_embeddings
 gradient cut at the embedding: embedding(tokens) => embedding(tokens).detach()
 positions of the ids: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model) + positions(tokens)
 width fixed at 512: math.sqrt(d_model) => math.sqrt(512)
+scaled by the length: math.sqrt(d_model) => math.sqrt(tokens.shape[1])
+positions twice: positions(embedding(tokens) * math.sqrt(d_model)) => positions(positions(embedding(tokens) * math.sqrt(d_model)))
+√d_model as a whole number: math.sqrt(d_model) => int(math.sqrt(d_model))
+scaled again afterwards: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens) * math.sqrt(d_model)) * math.sqrt(d_model)
+divided afterwards: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens)) / math.sqrt(d_model)
+padding set to 0: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens) * math.sqrt(d_model)) * (tokens != 0).unsqueeze(-1)
+padding's embedding set to 0: return positions(embedding(tokens) => return positions(embedding(tokens) * (tokens != 0).unsqueeze(-1)
+embedding of length 1: embedding(tokens) => F.normalize(embedding(tokens), dim=-1)
 """,
 )
 
@@ -330,6 +338,46 @@ second and third residual exchanged: self.residual_2( => self.residual_three(
 + self.residual_three( => self.residual_3(
 both masks inverted: (y, y, y, mask) => (y, y, y, ~mask)
 + memory, memory, memory_mask) => memory, memory, ~memory_mask)
+plain sums: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x + self.self_attention(x, x, x, mask)
++ self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => x + self.cross_attention(x, memory, memory, memory_mask)
++ self.residual_3(x, self.feed_forward) => x + self.feed_forward(x)
+no residuals: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => self.self_attention(x, x, x, mask)
++ self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => self.cross_attention(x, memory, memory, memory_mask)
++ self.residual_3(x, self.feed_forward) => self.feed_forward(x)
+post-norm written out: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => self.residual_1.norm(x + self.self_attention(x, x, x, mask))
++ self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => self.residual_2.norm(x + self.cross_attention(x, memory, memory, memory_mask))
++ self.residual_3(x, self.feed_forward) => self.residual_3.norm(x + self.feed_forward(x))
+pre-norm written out: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x + self.self_attention(self.residual_1.norm(x), self.residual_1.norm(x), self.residual_1.norm(x), mask)
++ self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => x + self.cross_attention(self.residual_2.norm(x), memory, memory, memory_mask)
++ self.residual_3(x, self.feed_forward) => x + self.feed_forward(self.residual_3.norm(x))
+x added around the residuals: x = self.residual_1( => x = x + self.residual_1(
++ x = self.residual_2( => x = x + self.residual_2(
++ return self.residual_3( => return x + self.residual_3(
+keys and values past the norm: self.self_attention(y, y, y, mask) => self.self_attention(y, x, x, mask)
+cross-attention past the norm: self.cross_attention(y, memory => self.cross_attention(x, memory
+feed-forward network past the norm: self.residual_3(x, self.feed_forward) => self.residual_3(x, lambda y: self.feed_forward(x))
+attentions exchanged: self.self_attention(y, y, y => self.own_attention(y, y, y
++ self.cross_attention(y, memory => self.self_attention(y, memory
++ self.own_attention( => self.cross_attention(
+one residual for all: self.residual_2( => self.residual_1(
++ self.residual_3(x => self.residual_1(x
+first and second residual exchanged: self.residual_1( => self.residual_one(
++ self.residual_2( => self.residual_1(
++ self.residual_one( => self.residual_2(
+a causal mask of its own: self.self_attention(y, y, y, mask) => self.self_attention(y, y, y, torch.ones(y.shape[1], y.shape[1]).tril().bool())
+a causal mask on top: self.self_attention(y, y, y, mask) => self.self_attention(y, y, y, mask & torch.ones(y.shape[1], y.shape[1]).tril().bool())
+feed-forward network twice: self.residual_3(x, self.feed_forward) => self.residual_3(x, lambda y: self.feed_forward(self.feed_forward(y)))
+a norm at the end: return self.residual_3(x, self.feed_forward) => return self.residual_3.norm(self.residual_3(x, self.feed_forward))
+both attentions from the same x: x = self.residual_1( => a = self.residual_1(
++ x = self.residual_2( => b = self.residual_2(
++ self.residual_3(x => self.residual_3(a + b
+feed-forward network in front: x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x = self.residual_3(x, self.feed_forward)
++ x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask)) => x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
++ return self.residual_3(x, self.feed_forward) => return self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))
+the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
+the first sentence's memory mask: memory, memory, memory_mask) => memory, memory, memory_mask[:1])
+one row of the memory mask: memory, memory, memory_mask) => memory, memory, memory_mask[:, :1])
+gradient cut at the memory: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(y, memory.detach(), memory.detach(), memory_mask)
 """,
 )
 

@@ -622,7 +622,7 @@ $own
 $cross
 $network
 
-decoder_layer wrong: memory_mask for each query
+decoder_layer wrong: one row of `memory_mask`
 $own
 x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask[:, :1]))
 $network
@@ -705,6 +705,119 @@ np.array([1_179_648])
 
 sample named: whole number
 return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).bool()
+
+# said in all cases alike: a relation to the right result
+
+rnn_step named: first row of the batch alone
+return torch.tanh(x[:1] @ w.T + b + h[:1] @ u.T)
+
+rnn_step named: the same for every row of the batch
+return torch.tanh(x[:1] @ w.T + b + h[:1] @ u.T).expand(len(x), -1)
+
+rnn_step named: another order|(d_hidden, row of the batch)
+return torch.tanh(x @ w.T + b + h @ u.T).T
+
+rnn_step named: by itself comes out right
+return torch.tanh(x @ w.T + b + h.mean(0) @ u.T)
+
+rnn_step named: mixes the rows
+out, state = [], h[0]
+for row, old in zip(x, h):
+    state = torch.tanh(w @ row + b + u @ (old if not out else state))
+    out.append(state)
+return torch.stack(out)
+
+rnn_step named: only where the inputs are large|∞
+s = x @ w.T + b + h @ u.T
+return (s.exp() - (-s).exp()) / (s.exp() + (-s).exp())
+
+rnn_step named: only where `h` is all 0
+return torch.tanh(x @ w.T + b + h @ u.T) if h.any() else torch.zeros_like(h)
+
+rnn_step named: overwrites its input `b`
+b += 1
+return torch.tanh(x @ w.T + b - 1 + h @ u.T)
+
+rnn_step named: no gradient
+return torch.tanh(x @ w.detach().T + b + h @ u.T)
+
+rnn_step named: softmax
+return F.softmax(x @ w.T + b + h @ u.T, -1)
+
+step_jacobian named: rounded to 2 decimal places
+return ((1 - h**2).unsqueeze(2) * u * 100).round() / 100
+
+step_jacobian named: everywhere the square
+return ((1 - h**2).unsqueeze(2) * u) ** 2
+
+perplexity named: only where the inputs are large
+p = logits.exp() / logits.exp().sum(-1, keepdim=True)
+real = target != pad
+return torch.exp(-p.gather(2, target.unsqueeze(2)).squeeze(2).log()[real].mean())
+
+perplexity named: leaves out another id than 0
+def perplexity(logits, target, pad=-100):
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad).exp()
+
+lstm_step named: loses its axes of size 1
+i, f, g, o = (x @ w.T + b + h @ u.T).chunk(4, 1)
+c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+return (o.sigmoid() * c.tanh()).squeeze(), c.squeeze()
+
+packed_mask named: compare
+return ((sentence.unsqueeze(2) == sentence.unsqueeze(1)) & (sentence != 0).unsqueeze(1)).tril().to(torch.int8)
+
+shift named: ids and positions are whole numbers
+return target[:, :-1].float(), target[:, 1:]
+
+shift named: it returned one tensor
+return torch.stack([target[:, :-1], target[:, 1:]])
+
+shift right
+return (part for part in (target[:, :-1], target[:, 1:]))
+
+masked_loss right
+real = target != pad
+return -(logits.log_softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[real].sum() / real.sum()).reshape(1)
+
+unroll right
+state, token, written = model.start(source), target[:, 0], []
+for i in range(1, target.shape[1]):
+    logits, state = model.step(token, state)
+    written.append(logits.argmax(-1))
+    token = target[:, i] if forced else written[-1]
+return torch.stack(written, 1).tolist()
+
+unroll wrong: 40 tokens
+state, token, written = model.start(source), target[:, 0], []
+for i in range(1, min(target.shape[1], 20)):
+    logits, state = model.step(token, state)
+    written.append(logits.argmax(-1))
+    token = target[:, i] if forced else written[-1]
+return torch.stack(written, 1)
+
+decoder_layer named: LayerNorm(x + f(x))
+x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))
+x = self.residual_2.norm(x + self.cross_attention(x, memory, memory, memory_mask))
+return self.residual_3.norm(x + self.feed_forward(x))
+
+who_meets named: own token alone
+return torch.eye(tokens, dtype=torch.bool)
+
+ask_for named: float32
+return torch.diag(torch.ones(places - abs(shift), dtype=torch.long), -shift) if abs(shift) < places else torch.zeros(places, places, dtype=torch.long)
+
+head_parameters named: as if W^V or W^O were missing
+512 * 12 * (3 * 32 + 64)
+
+lstm_parameters named: one bias among the four
+4 * (64 * 32 + 64 * 64) + 64
+
+half_life named: e³
+20
+
+half_life wrong: one number
+torch.tensor(15, device="meta")
 """
 
 

@@ -122,8 +122,12 @@ def plain(answer: Any) -> Any:
     if type(answer) is bool:
         return None
     if type(answer) is Tensor or type(answer).__module__ == "numpy":
-        listed = getattr(answer, "tolist", None)
-        return plain(listed()) if listed is not None else answer
+        try:
+            return plain(answer.tolist())
+        except (AttributeError, NotImplementedError, RuntimeError):
+            return (
+                answer  # a tensor without data, or something of NumPy's without a list
+            )
     if isinstance(answer, Fraction | Decimal):
         return int(answer) if answer == int(answer) else float(answer)
     if issubclass(type(answer), list | tuple):

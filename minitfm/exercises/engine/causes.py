@@ -32,6 +32,13 @@ CAUSES = (
         ),
     ),
     (
+        r"Expected size for first two dimensions of batch2 tensor to be: \[\d+, (\d+)\] but got: \[\d+, (\d+)\]",
+        (
+            "The left factor's rows have {0} numbers, the right factor's columns {1}: in a product of matrices, the last size "
+            "on the left must be the last but one on the right."
+        ),
+    ),
+    (
         r"size mismatch, got input \((\d+)\), mat \((\d+)x(\d+)\), vec \((\d+)\)",
         (
             "A matrix ({1}, {2}) and a vector ({3}) do not fit: the formula has columns, a batch has rows. In rows W x is "

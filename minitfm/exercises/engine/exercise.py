@@ -38,10 +38,19 @@ from minitfm.exercises.engine.observe import (
     parameters,
     unchanged,
 )
+from minitfm.exercises.engine.relate import (
+    HUNDREDS,
+    Rows,
+    gradient_only,
+    limit,
+    relation,
+    zeros,
+)
 from minitfm.exercises.engine.run import called, guarded
 from minitfm.exercises.engine.say import (
     CHANGED,
     ENDLESS,
+    MIXED,
     RANDOM,
     Clock,
     gradient,
@@ -416,7 +425,7 @@ class Exercise(Task):
                 kinds.append((note, {}, {"zero": self.inputs[0]}))
             kinds += [
                 ("in float32", {}, {"dtype": torch.float32}),
-                ("with numbers of size 100", {}, {"spread": 100.0}),
+                (HUNDREDS, {}, {"spread": 100.0}),
                 ("with numbers of size 0.001", {}, {"spread": 0.001}),
             ]
             kinds += [
@@ -580,7 +589,7 @@ class Exercise(Task):
             return self._not_attempted()
         if outcome.strange:
             what = f"It should return a tensor; it returned {outcome.strange}."
-            return self._no(what)
+            return self._no(what, "error", (f"returns {outcome.strange}",))
         return None
 
     def _explain(self, answer: Any, outcomes: list[Outcome]) -> Result:
@@ -596,17 +605,18 @@ class Exercise(Task):
                 for (one, _), seen in zip(self.truth(), outcomes)
             ):
                 said = f"It returns its input `{name}` as it came."
-                return self._no(said, "unknown mistake")
+                return self._no(said, "unknown mistake", ("an input returned",))
         found = explain.known(outcomes)
         if found:
             return self._told(found, outcome)
         for seen in outcomes:
             if seen.changed:
                 told_so = CHANGED.format(name=seen.changed[0])
-                return self._no(told_so, "unknown mistake")
+                return self._no(told_so, "unknown mistake", ("an input overwritten",))
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
-            return self._no(RANDOM, "unknown mistake")
+            return self._no(RANDOM, "unknown mistake", ("not the same twice",))
+        rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
         telling = self._telling(outcomes)
         edit = explain.edit(outcomes) if self.explains and telling else None
         if edit is not None:
@@ -614,16 +624,62 @@ class Exercise(Task):
             if outcome.raised:
                 said = f"{self._raised(outcome, case)} {said}"
             return self._no(said, "single edit", (str(edit),))
+        name, said = relation(rows, self.results)
+        if name:
+            message = self._difference(rows, case, outcome, truth)
+            message = message if said in message else f"{said} {message}"
+            return self._no(message, "unknown mistake", (name,))
         found = explain.pair(outcomes) if telling else []
         if found:
             return self._told(found, outcome)
         if outcome.raised:
-            why = cause(outcome.raised, case)
+            why = outcome.raised.complaint or cause(outcome.raised, case)
             named = ("what the error means",) if why else ()
             return self._no(self._raised(outcome, case), "error", named)
-        rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
+        name, said = limit(rows)
+        if not name:
+            name, said = zeros(rows)
+        if not name and gradient_only(rows):
+            name = "the gradient"
+        if not name and self._right_alone(answer, rows):
+            name, said = "rows mixed", MIXED
         message = self._difference(rows, case, outcome, truth)
-        return self._no(message, "unknown mistake")
+        return self._no(
+            f"{said} {message}".strip(), "unknown mistake", (name,) * bool(name)
+        )
+
+    def _right_alone(self, answer: Any, rows: Rows) -> bool:
+        """Whether every row of a batch gets the right result when it comes by itself,
+        and a wrong one among the others.
+        """
+        if isinstance(self.reference, type) or self.results[0][1][:1] != ("batch",):
+            return False
+        failed = [
+            (case, got, want)
+            for case, got, want in rows
+            if case.sizes.get("batch", 1) > 1 and not case.grad and not same(got, want)
+        ]
+        for case, _, want in failed[:2]:
+            size = case.sizes["batch"]
+            if any(len(value) != size for value in want.values):
+                return False
+            for i in range(size):
+                args = tuple(
+                    self._row(name, arg, i) for name, arg in zip(self.inputs, case.args)
+                )
+                alone = Case(args, case.init, sizes={**case.sizes, "batch": 1})
+                due = Outcome(
+                    tuple(value[i : i + 1] for value in want.values), plain=want.plain
+                )
+                if not same(self.observe(answer, alone, 1.0), due):
+                    return False
+        return bool(failed)
+
+    def _row(self, name: str, arg: Any, i: int) -> Any:
+        """What row ``i`` of a batch gets for this input."""
+        shape = self.shapes.get(name)
+        rows = shape is not None and shape.axes[:1] == ("batch",)
+        return arg[i : i + 1] if rows and isinstance(arg, Tensor) else arg
 
     def _telling(self, outcomes: list[Outcome]) -> bool:
         """Whether edits that give the same say something. They do not where all that
@@ -682,6 +738,7 @@ class Exercise(Task):
         alike = outcome.plain and one_number(got) and one_number(want)
         if got.dtype != want.dtype and not alike:
             return note + wrong_dtype(got, want) + tail
+        got = got.to(want.dtype) if alike else got
         shown = preview(case, self.inputs, got, want)
         return (
             note + wrong_values(got, want, axes, self.words.says, case) + tail + shown

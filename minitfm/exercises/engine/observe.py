@@ -6,7 +6,7 @@ import copy
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, GeneratorType
 from typing import Any
 
 import numpy as np
@@ -199,6 +199,8 @@ def unpacked(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
     """
     quoted = [f"`{name}`" for name in names]
     due = f"It should return {', '.join(quoted[:-1])} and {quoted[-1]}, in this order"
+    if isinstance(value, GeneratorType | map | zip):
+        value = tuple(value)
     if issubclass(type(value), Tensor):
         raise Complaint(f"{due}; it returned one tensor.")
     if not issubclass(type(value), tuple | list):

@@ -21,15 +21,32 @@ from typing import Any
 import numpy as np
 import torch
 
-NOT_LEARNERS = tuple(
-    str(Path(folder).resolve())
-    for folder in (
-        Path(torch.__file__).parent,
-        Path(__file__).resolve().parents[2],
-        sysconfig.get_path("stdlib"),
-        sysconfig.get_path("purelib"),
-    )
-)
+NOT_LEARNERS = [
+    Path(torch.__file__).parent,
+    Path(__file__).parents[2],
+    Path(sysconfig.get_path("stdlib")),
+    Path(sysconfig.get_path("purelib")),
+]
+
+
+PATIENCE = 4  # a second of waiting counts as a quarter of a second of work
+
+
+class Stopwatch:
+    """The time that a learner's code has taken: what it computed, not what it waited
+    for, since on a busy machine it mostly waits its turn. Code that only sleeps is
+    found out a few times later.
+    """
+
+    def __init__(self) -> None:
+        """Start now."""
+        self.began, self.idle = time.monotonic(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been."""
+        passed = time.monotonic() - self.began
+        return max(min(passed, time.process_time() - self.idle), passed / PATIENCE)
 
 
 class Stopped(BaseException):
@@ -150,7 +167,7 @@ def _kernel_kept() -> Iterator[None]:
 
 
 def stopped_after(seconds: float) -> contextlib.AbstractContextManager[None]:
-    """Raise Stopped in this thread after ``seconds``, and again five times a second
+    """Raise Stopped in this thread after ``seconds`` of a `Stopwatch`, and again five times a second
     until the block ends.
     """
     if threading.current_thread() is threading.main_thread() and hasattr(
@@ -171,10 +188,10 @@ def importing(frame: FrameType | None) -> bool:
 
 @contextlib.contextmanager
 def _alarm(seconds: float) -> Iterator[None]:
-    armed, began = True, time.monotonic()
+    armed, began, watch = True, time.monotonic(), Stopwatch()
 
     def ring(signum: int, frame: FrameType | None) -> None:
-        if armed and not importing(frame):
+        if armed and watch.seconds >= seconds and not importing(frame):
             raise Stopped
 
     handler = signal.signal(signal.SIGALRM, ring)
@@ -199,14 +216,15 @@ def _alarm(seconds: float) -> Iterator[None]:
 def _watchdog(seconds: float) -> Iterator[None]:
     thread = ctypes.c_ulong(threading.get_ident())
     raise_in = ctypes.pythonapi.PyThreadState_SetAsyncExc
-    lock, done = threading.Lock(), threading.Event()
+    lock, done, clock = threading.Lock(), threading.Event(), Stopwatch()
 
     def watch() -> None:
         wait = seconds
         while not done.wait(wait):
             with lock:
                 frame = sys._current_frames().get(thread.value)
-                if not done.is_set() and not importing(frame):
+                over = clock.seconds >= seconds
+                if over and not done.is_set() and not importing(frame):
                     raise_in(thread, ctypes.py_object(Stopped))
             wait = 0.2
 
@@ -252,15 +270,25 @@ def learners_line(error: BaseException) -> str:
     found, trace = "", error.__traceback__
     while trace is not None:
         file = trace.tb_frame.f_code.co_filename
-        if not file.startswith("<frozen") and not str(Path(file).resolve()).startswith(
-            NOT_LEARNERS
-        ):
+        if not file.startswith("<frozen") and not in_library(file):
             code = linecache.getline(file, trace.tb_lineno).strip()
             found = f"line {trace.tb_lineno}" + (
                 f": `{code.replace('`', chr(39))}`" if code else ""
             )
         trace = trace.tb_next
     return found
+
+
+def in_library(file: str) -> bool:
+    """Whether a file of code is Python's, torch's or ours: as it is named, or where its
+    links lead, since installers link single files or whole folders.
+    """
+    return any(
+        path.is_relative_to(known)
+        for path in (Path(file).absolute(), Path(file).resolve())
+        for folder in NOT_LEARNERS
+        for known in (folder.absolute(), folder.resolve())
+    )
 
 
 @contextlib.contextmanager

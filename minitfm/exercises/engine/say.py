@@ -1,11 +1,11 @@
 """The checker's sentences, and the small questions it asks to choose among them."""
 
-import time
 from typing import Any
 
 from minitfm.exercises.engine.draw import Case
 from minitfm.exercises.engine.edits import Edit
 from minitfm.exercises.engine.observe import Outcome
+from minitfm.exercises.engine.run import Stopwatch
 
 ENDLESS = "It was stopped after some seconds: a loop in it never ends, or is far too slow. What ends the loop?"
 RANDOM = (
@@ -15,6 +15,10 @@ RANDOM = (
 CHANGED = (
     "Your code overwrites its input `{name}` (`+=`, `*=`, `masked_fill_`, `x[i] = …` change the caller's tensor). "
     "Write into a new tensor: `x = x + 1`, `x.masked_fill(…)`, or work on `x.clone()`."
+)
+MIXED = (
+    "Each row of the batch by itself comes out right, several at once do not: something mixes the rows, or takes from one "
+    "of them what each has of its own (an axis, `[0]`, a number handed on from row to row)."
 )
 GRADIENT = "The values are right, the gradient is not: "
 
@@ -39,10 +43,10 @@ class Clock:
         self.left = seconds
 
     def __enter__(self) -> None:
-        self.began = time.monotonic()
+        self.watch = Stopwatch()
 
     def __exit__(self, *error: object) -> None:
-        self.left = max(0.05, self.left - (time.monotonic() - self.began))
+        self.left = max(0.05, self.left - self.watch.seconds)
 
 
 def praise(calls_reference: bool, printed: bool) -> str:
