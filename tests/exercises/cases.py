@@ -714,7 +714,7 @@ return torch.tanh(x[:1] @ w.T + b + h[:1] @ u.T)
 rnn_step named: the same for every row of the batch
 return torch.tanh(x[:1] @ w.T + b + h[:1] @ u.T).expand(len(x), -1)
 
-rnn_step named: another order|(d_hidden, row of the batch)
+rnn_step named: another order|(d_hidden, batch)
 return torch.tanh(x @ w.T + b + h @ u.T).T
 
 rnn_step named: by itself comes out right

@@ -540,7 +540,7 @@ def test_a_relation_is_said_only_where_it_holds_in_every_case():
         return relation(rows, (("", ("batch", "number")),))[0]
 
     assert related([-x for x in right]) == "the negative of it"
-    assert related([x.sum(0) for x in right]) == "added up over row of the batch"
+    assert related([x.sum(0) for x in right]) == "added up over batch"
     assert related([x.T for x in right]) == "axes in another order"
     assert related([-right[0], -right[1], right[2]]) == ""
     assert related([x + 1 for x in right]) == ""

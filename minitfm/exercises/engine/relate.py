@@ -79,7 +79,6 @@ def _relations(got: Tensor, want: Tensor, axes: Axes, varied: bool) -> Iterator[
     always have some relation, so only ``varied`` ones are asked for it.
     """
     names = axes if len(axes) == want.ndim else tuple(map(str, range(want.ndim)))
-    names = tuple("row of the batch" if name == "batch" else name for name in names)
     if got.dtype != want.dtype:
         if got.is_floating_point() or torch.equal(want, want.to(got.dtype).to(want)):
             said = wrong_dtype(got, want).replace("{", "{{").replace("}", "}}")
@@ -104,11 +103,16 @@ def _in_place(want: Tensor, names: Axes) -> Iterator[Made]:
     for k, name in enumerate(names):
         if want.shape[k] < 2:
             continue
-        said = f"{{whose}} is the same for every {name}, namely that of the first; each has its own."
+        said = f"{{whose}} is the same for every {each(name)}, namely that of the first; each has its own."
         yield f"the first {name} for all", said, partial(_repeated, axis=k)
         if want.shape[k] > 2:
-            said = f"{{whose}} is right but for the order: every {name} stands where its mirror image should."
+            said = f"{{whose}} is right but for the order: every {each(name)} stands where its mirror image should."
             yield f"axis {name} reversed", said, partial(torch.flip, dims=(k,))
+
+
+def each(axis: str) -> str:
+    """What an axis counts, in words."""
+    return "row of the batch" if axis == "batch" else axis
 
 
 def _repeated(right: Tensor, axis: int) -> Tensor:
@@ -138,14 +142,12 @@ def _fewer(want: Tensor, names: Axes) -> Iterator[Made]:
         yield "flattened", said, torch.flatten
     for k, name in enumerate(names):
         for what, reduce in (("added up", torch.sum), ("averaged", torch.mean)):
-            said = f"{{whose}} is the right one {what} over every {name}, an axis that should stay."
+            said = f"{{whose}} is the right one {what} over the axis {name}, which should stay."
             for keep in (False, True):
                 make = partial(reduce, dim=k, keepdim=keep)
                 yield f"{what} over {name}", said, make
         for which, i in (("first", 0), ("last", -1)):
-            said = (
-                f"{{whose}} is that of the {which} {name} alone; every {name} has one."
-            )
+            said = f"{{whose}} is that of the {which} {each(name)} alone; every {each(name)} has one."
             for keep in (False, True):
                 make = partial(_picked, axis=k, index=i, keep=keep)
                 yield f"the {which} {name} alone", said, make
