@@ -425,8 +425,6 @@ u compared with the probabilities: ends < u.unsqueeze(1)).sum(-1) => p > u.unsqu
 u as a place: return (ends < u.unsqueeze(1)).sum(-1) => return (u * p.shape[-1]).long()
 u squared: u.unsqueeze(1) => u.unsqueeze(1) ** 2
 the first character never: return (ends < u.unsqueeze(1)).sum(-1) => return (ends[:, 1:] < u.unsqueeze(1)).sum(-1)
-from the last character on: ends = p.cumsum(-1) => p = p.flip(-1)⏎    ends = p.cumsum(-1)
-+ return (ends < u.unsqueeze(1)).sum(-1) => return p.shape[-1] - 1 - (ends < u.unsqueeze(1)).sum(-1)
 the probabilities themselves: return (ends < u.unsqueeze(1)).sum(-1) => return p
 nearest end: return (ends < u.unsqueeze(1)).sum(-1) => return (ends - u.unsqueeze(1)).abs().argmin(-1)
 the character with the nearest probability: return (ends < u.unsqueeze(1)).sum(-1) => return (p - u.unsqueeze(1)).abs().argmin(-1)
