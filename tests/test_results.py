@@ -14,7 +14,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from minitfm.results import beams, corpora, mistakes, page, recipes
+from minitfm.attentive import AttentiveSeq2Seq, Reading
+from minitfm.masks import padding_mask
+from minitfm.results import alignment, beams, corpora, mistakes, page, recipes
+from minitfm.results.vector import Lines
 from minitfm.study import tasks
 from minitfm.study.notebook import results
 from minitfm.transformer import TransformerConfig
@@ -47,12 +50,82 @@ def test_the_pages_tables_are_those_of_the_runs(tmp_path, monkeypatch):
     assert all(f"results/{name}" in text for name in [*shown, "curves.svg"])
 
 
-@pytest.mark.parametrize("name", ["corpora", "recipes", "mistakes", "beams"])
+@pytest.mark.parametrize(
+    "name", ["alignment", "corpora", "recipes", "mistakes", "beams"]
+)
 def test_every_row_says_how_it_was_made(name):
     for row in results(name):
         assert f"{row['command']} ".startswith(f"python -m minitfm.results.{name} ")
         assert re.fullmatch("[0-9a-f]{7,}", row["commit"])
         assert float(row.get("seconds", 1)) > 0
+
+
+def looks_where_it_is_known(english, japanese):
+    rows = torch.zeros(len(japanese), len(english))
+    for t, right in enumerate(tasks.date_alignment(english, japanese)):
+        # a sign, for which nothing stands in the English, looks where its number did
+        rows[t] = rows[t - 1]
+        if right:
+            rows[t] = 0
+            rows[t, right.start : right.stop] = 1 / len(right)
+    return rows
+
+
+def test_the_known_alignment_scores_1_and_its_mirror_image_does_not():
+    assert alignment.score(looks_where_it_is_known) == pytest.approx((1, 1, 1))
+    for part in alignment.PARTS:
+        assert alignment.score(looks_where_it_is_known, part)[0] == 1
+    mirrored = alignment.score(lambda e, j: looks_where_it_is_known(e, j).flip(1))
+    assert max(mirrored) < 0.5
+    assert set(alignment.signs(looks_where_it_is_known).values()) == {1}
+
+
+def test_right_to_left_begins_at_the_end_of_each_date():
+    walk = alignment.right_to_left(
+        "4 Mar 2025; 1 May 1999", "2025年3月4日；1999年5月1日"
+    )
+    assert walk.shape == (19, 22)
+    assert walk[0].argmax() == 9
+    assert walk[10].argmax() == 21
+    assert (walk.sum(1) == 1).all()
+
+
+class ReadsFor(AttentiveSeq2Seq):
+    """Writes 4 if the memory holds one symbol; its states are the symbols themselves."""
+
+    def __init__(self, vocabulary, symbol):
+        super().__init__(len(vocabulary), d_hidden=2)
+        self.generator = torch.nn.Identity()
+        (self.symbol, four) = vocabulary.encode([f"{symbol}4"])[0].tolist()
+        self.found = torch.eye(len(vocabulary))[four]
+
+    def outputs(self, source, target):
+        memory = source[..., None].float()
+        output = torch.zeros(*target.shape, 1)
+        return output, Reading(memory, padding_mask(source), None)
+
+    def look(self, output, reading):
+        found = self.found * (reading.memory == self.symbol).any()
+        return found.expand(*output.shape[:2], -1)
+
+
+def test_states_of_april_count_where_they_are_exchanged():
+    data = Lines(counts=(1,), draw=tasks.date_lines)
+    drawn = set(tasks.date_lines(300, 1, seed=11, held_out=True))
+    march = sum("March" in english for english, _ in drawn)
+    assert march > 3
+    wrote = {
+        (symbol, part): alignment.exchanged(
+            ReadsFor(data.vocabulary, symbol), data.vocabulary, part, draws=300
+        )
+        for symbol in "Ah"  # of April, of March
+        for part in ("none", "month", "year")
+    }
+    assert {len(lines) for lines in wrote.values()} == {march}
+    assert all(wrote["A", "month"])
+    assert not any(wrote["A", "none"] + wrote["A", "year"])
+    assert all(wrote["h", "none"] + wrote["h", "year"])
+    assert not all(wrote["h", "month"])  # a Thursday has its h
 
 
 def test_what_the_page_says_of_the_changes_was_measured():

@@ -78,12 +78,14 @@ unweighted: (weights * logs).sum(-1) => logs.mean(-1)
 over the queries: (weights * logs).sum(-1) => (weights * logs).sum(-2)
 + weights.sum(-1) > 0 => weights.sum(-2) > 0
 bits against e: .log() => .log2()
+e against bits: (-(weights * logs).sum(-1)).exp() => 2 ** -(weights * logs).sum(-1)
 """,
     wrong={
         "keys with any weight": lambda weights: (weights > 0).sum(-1).double(),
         "inverse of the squares": lambda weights: torch.where(
             weights.sum(-1) > 0, 1 / (weights**2).sum(-1).clamp(min=1e-30), 0.0
         ),
+        "inverse of the squares, ∞": lambda weights: 1 / (weights**2).sum(-1),
         "inverse of the largest": lambda weights: torch.where(
             weights.sum(-1) > 0, 1 / weights.amax(-1).clamp(min=1e-30), 0.0
         ),
@@ -196,6 +198,9 @@ larger log: torch.logaddexp(log_a, log_b) => torch.maximum(log_a, log_b)
 parts exchanged: (log_a - log).exp(), (log_b - log).exp() => (log_b - log).exp(), (log_a - log).exp()
 not divided: (log_a - log).exp(), (log_b - log).exp() => log_a.exp(), log_b.exp()
 overflow: torch.logaddexp(log_a, log_b) => (log_a.exp() + log_b.exp()).log()
+infinity over infinity: (log_a - log).exp(), (log_b - log).exp() => log_a.exp() / (log_a.exp() + log_b.exp()), log_b.exp() / (log_a.exp() + log_b.exp())
+infinity over infinity, its log too: (log_a - log).exp(), (log_b - log).exp() => log_a.exp() / (log_a.exp() + log_b.exp()), log_b.exp() / (log_a.exp() + log_b.exp())
++ torch.logaddexp(log_a, log_b) => (log_a.exp() + log_b.exp()).log()
 sum instead of its log: return output, log => return output, log.exp()
 """,
 )
@@ -316,8 +321,8 @@ mask added: scores.where(mask, -math.inf) => (scores + mask)
 general_attention = Exercise(
     chapter,
     "general_attention",
-    difficulty=4,
-    minutes=15,
+    difficulty=3,
+    minutes=12,
     doc="""query (batch, query, d_query), key (batch, key, d_key), value (batch,
 key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
 """,
@@ -342,6 +347,10 @@ key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
     + """
 divided by a root: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / query.shape[-1] ** 0.5
 masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
+mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
++ weights.where(mask, 0.0) => weights
+mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
++ weights.where(mask, 0.0) => weights
 values through the matrix: weights @ value => weights @ self.matrix(value)
 keys averaged: weights @ value => weights @ key
 """,

@@ -5,7 +5,7 @@ The runs that chapter 4 shows::
     python -m minitfm.results.alignment --seeds 0 1 2
 
 Each trains chapter 4's live model (dot attention, 300 updates on lines of one or two
-whole dates) and asks of its weights, over a hundred held-out lines of each kind: how
+whole dates) and asks of its weights, over a hundred held-out lines of two dates: how
 often does the largest lie on the characters that are known to be right, how often at
 most one character beside them, and how much of all weight lies there? Then, on held-out
 dates whose month is written March, some of the encoder's states are exchanged for those
@@ -63,8 +63,8 @@ def right_to_left(english: str, japanese: str) -> Float[Tensor, "step character"
 
 
 def score(looks_of: Looks, parts: str = "年月日曜") -> tuple[float, float, float]:
-    """Compare weights with ``date_alignment``, over a hundred held-out lines of one
-    date and as many of two.
+    """Compare weights with ``date_alignment``, over a hundred held-out lines of two
+    dates.
 
     Args:
         looks_of: gives the weights for a line and its translation.

@@ -700,6 +700,28 @@ general_attention named: argument is None|not:exactly this
 s = query @ self.matrix(key).mT
 return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
 
+keys_looked_at named: base 2|not:got through
+nats = -(weights * torch.where(weights > 0, weights, 1.0).log()).sum(-1)
+return torch.where(weights.sum(-1) > 0, 2**nats, 0.0)
+
+keys_looked_at named: sum of the squares|not:got through
+return 1 / (weights**2).sum(-1)
+
+merged named: ∞/∞|not:softmax
+ea, eb = log_a.exp(), log_b.exp()
+both = ea + eb
+return (ea[..., None] * a + eb[..., None] * b) / both[..., None], both.log()
+
+merged named: ∞/∞|not:softmax
+ea, eb = log_a.exp().unsqueeze(-1), log_b.exp().unsqueeze(-1)
+return (ea * a + eb * b) / (ea + eb), torch.logaddexp(log_a, log_b)
+
+general_attention named: wrong way round|not:numbers of size
+s = query @ self.matrix(key).mT
+if mask is not None:
+    s = s.masked_fill(mask, -math.inf)
+return s.softmax(-1) @ value
+
 head_parameters right
 np.array([1_179_648])
 
