@@ -98,7 +98,7 @@ CHAPTERS = (
         ("attention", "attentive"),
         30,
         shows="A soft dictionary to drag a query through; the same tasks and budget "
-        "with attention, and where the wall went; why scores are divided by √dₖ; "
+        "with attention, at every length; why scores are divided by √dₖ; "
         "what each projection is for",
     ),
     Chapter(
