@@ -126,8 +126,9 @@ CHAPTERS = (
         "Positions",
         "Where did the order go?",
         ("positional",),
-        shows="Sinusoids, learned and rotary positions, also beyond the length "
-        "they were trained on",
+        35,
+        shows="Clock hands to turn; interleaved and side by side, exactly; sinusoids, "
+        "learned and rotary positions at the trained length and beyond",
     ),
     Chapter(
         8,

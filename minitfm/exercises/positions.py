@@ -1,10 +1,15 @@
-"""Exercises of chapter 7: sinusoids, adding them, and rotary positions."""
+"""Exercises of chapter 7: slow hands, positions in a padded batch, a head that looks
+back, two conventions for rotary pairs, a bias for each distance; the page's own
+functions.
+"""
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor
 
 from minitfm import positional
+from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.chapter import Chapter, load, save
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise
@@ -12,8 +17,264 @@ from minitfm.exercises.engine.plug import plugged
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("positions", asks="sinusoids add_positions rotary")
+chapter = Chapter(
+    "positions",
+    asks="slow_pairs add_positions positions_of look_back to_halves relative_bias",
+)
 progress = chapter.progress
+
+
+def _slow() -> int:
+    """Counted on the package's table: its cosines have not come round to 1 again."""
+    cosines = positional.sinusoids(1001, 128)[:, 1::2]
+    rising = (cosines[1:] > cosines[:-1]).cummax(0).values
+    turned = (rising & (cosines[1:] < cosines[:-1])).any(0)
+    return int((~turned).sum())
+
+
+slow_pairs = Answer(
+    chapter,
+    "slow_pairs",
+    difficulty=1,
+    minutes=5,
+    solution="""d_model, positions = 128, 1000
+wavelengths = [
+    2 * math.pi * 10_000 ** (2 * i / d_model) for i in range(d_model // 2)
+]
+answer = sum(length > positions for length in wavelengths)""",
+    package=_slow,
+    wrong={
+        "the fast ones": 36,
+        "columns": 56,
+        "2π forgotten": 15,
+        "2π forgotten, and one more": 16,
+        "exponent i instead of 2i": 0,
+        "one pair too many": 29,
+        "one pair too few": 27,
+    },
+)
+
+
+def _padded(draw: Draw) -> list[Case]:
+    cases = []
+    for pad in (None, 0, 3):
+        sizes = draw.sizes("batch token")
+        tokens = draw.tokens(sizes["batch"], sizes["token"] + 2, pad=pad or 0).flip(1)
+        sizes["token"] += 2
+        note = "with padding in front" if pad is None else f"with pad = {pad}"
+        cases.append(
+            Case((tokens,) if pad is None else (tokens, pad), note=note, sizes=sizes)
+        )
+    rows = torch.tensor([[0, 4, 0, 5, 6], [0, 0, 0, 0, 0], [7, 8, 9, 0, 0]])
+    cases.append(Case((rows,), note="with padding in between, behind and only padding"))
+    return cases
+
+
+def _counted(tokens: Tensor, pad: int = 0) -> Tensor:
+    """One token after the other."""
+    found = torch.zeros_like(tokens)
+    for row, place in (tokens != pad).nonzero().tolist():
+        found[row, place] = (tokens[row, :place] != pad).sum()
+    return found
+
+
+positions_of = Exercise(
+    chapter,
+    "positions_of",
+    difficulty=2,
+    minutes=8,
+    doc="""tokens (batch, token), whole numbers
+-> (batch, token), whole numbers
+""",
+    solution="""def positions_of(tokens, pad=0):
+    real = tokens != pad
+    return (real.cumsum(1) - 1) * real""",
+    package=_counted,
+    inputs=lambda draw, batch, token: (draw.tokens(batch, token).flip(1),),
+    sizes="batch token",
+    special=_padded,
+    axes="batch token",
+    gradients=False,
+    mistakes="""
+counted from 1: (real.cumsum(1) - 1) * real => real.cumsum(1) * real
+padding counted: return (real.cumsum(1) - 1) * real => return torch.arange(tokens.shape[1]) * real
+places, padding included: return (real.cumsum(1) - 1) * real => return torch.arange(tokens.shape[1]).expand(tokens.shape)
+padding left below 0: (real.cumsum(1) - 1) * real => real.cumsum(1) - 1
+padding goes on: (real.cumsum(1) - 1) * real => (real.cumsum(1) - 1).clamp(min=0)
+along the batch: real.cumsum(1) => real.cumsum(0)
+pad ignored: tokens != pad => tokens != 0
+padding for real: tokens != pad => tokens == pad
+one count for the whole batch: real.cumsum(1) => real.flatten().cumsum(0).view(tokens.shape)
+padding moved to the end: return (real.cumsum(1) - 1) * real => return torch.arange(tokens.shape[1]) * (torch.arange(tokens.shape[1]) < real.sum(1, keepdim=True))
+counted from 1, padding too: (real.cumsum(1) - 1) * real => real.cumsum(1)
+from the first token on: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - real.int().argmax(1, keepdim=True)).clamp(min=0)
+all padding taken off: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - (~real).sum(1, keepdim=True)).clamp(min=0)
+shifted by the last row's padding: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - (~real[-1]).sum()) * real
+""",
+)
+
+
+def _looks(draw: Draw) -> list[Case]:
+    calls: list[tuple[float, ...]] = [
+        (6, 1),
+        (8, 3),
+        (4, -2),
+        (2, 1),
+        (6, 0),
+        (8, 2, 101.0),
+        (10, 5000),
+    ]
+    notes = ["", "", "with a negative back", "with one pair", "with back = 0"]
+    return [
+        Case(args, note=note or f"with back = {args[1]:g}", sizes={})
+        for args, note in zip(calls, [*notes, "with base = 101", ""])
+    ]
+
+
+def _solved(d_model: int, back: int, base: float = 10_000.0) -> Tensor:
+    """The only matrix that does it, from the package's table by least squares."""
+    late = abs(back)
+    table = positional.sinusoids(64 * d_model + 2 * late, d_model, base)
+    now = table[late : len(table) - late]
+    then = table[late - back : len(table) - late - back]
+    return torch.linalg.lstsq(now, then).solution.T
+
+
+look_back = Exercise(
+    chapter,
+    "look_back",
+    difficulty=3,
+    minutes=15,
+    doc="-> (d_model, d_model), torch.float64",
+    solution="""def look_back(d_model, back, base=10_000.0):
+    pair = torch.arange(0, d_model, 2, dtype=torch.float64)
+    angle = back * base ** (-pair / d_model)
+    sin, cos = angle.sin(), angle.cos()
+    blocks = torch.stack([cos, -sin, sin, cos], dim=-1).view(-1, 2, 2)
+    return torch.block_diag(*blocks)""",
+    package=_solved,
+    special=_looks,
+    axes="row column",
+    gradients=False,
+    mistakes="""
+looks ahead: [cos, -sin, sin, cos] => [cos, sin, -sin, cos]
+a mirror: [cos, -sin, sin, cos] => [cos, sin, sin, cos]
+a mirror, the other one: [cos, -sin, sin, cos] => [-cos, sin, sin, cos]
+halves instead of pairs: return torch.block_diag(*blocks) => order = torch.cat([torch.arange(0, d_model, 2), torch.arange(1, d_model, 2)])⏎    return torch.block_diag(*blocks)[order][:, order]
+exponent i instead of 2i: torch.arange(0, d_model, 2, dtype=torch.float64) => torch.arange(d_model // 2, dtype=torch.float64)
+exponent 2i for column 2i: -pair / d_model => -2 * pair / d_model
+one angle for all: angle = back * base ** (-pair / d_model) => angle = torch.full_like(pair, back)
+back ignored: angle = back * => angle =
+a shift of labels: return torch.block_diag(*blocks) => return torch.eye(d_model, dtype=torch.float64).roll(back, 0).tril(-1)
+a shift of labels, the other way: return torch.block_diag(*blocks) => return torch.eye(d_model, dtype=torch.float64).roll(-back, 0).triu(1)
+base ignored: back * base => back * 10_000.0
+frequency upside down: (-pair / d_model) => (pair / d_model)
+sine and cosine exchanged: sin, cos = angle.sin(), angle.cos() => cos, sin = angle.sin(), angle.cos()
+in float32: return torch.block_diag(*blocks) => return torch.block_diag(*blocks).float()
+computed in float32: dtype=torch.float64 => dtype=torch.float32
++ torch.block_diag(*blocks) => torch.block_diag(*blocks).double()
+always forward: back * base => -abs(back) * base
+always back: back * base => abs(back) * base
+""",
+)
+
+
+def _row_by_row(weight: Tensor, heads: int) -> Tensor:
+    """Each head's even rows, then its odd ones."""
+    parts = [torch.cat([head[0::2], head[1::2]]) for head in weight.chunk(heads)]
+    return torch.cat(parts)
+
+
+to_halves = Exercise(
+    chapter,
+    "to_halves",
+    difficulty=3,
+    minutes=12,
+    doc="weight (heads * d_k, d_model) -> (heads * d_k, d_model)",
+    solution="""def to_halves(weight, heads):
+    pairs = weight.unflatten(0, (heads, -1, 2))
+    return pairs.transpose(1, 2).flatten(0, 2)""",
+    package=_row_by_row,
+    inputs=lambda draw, heads, pairs, d_model: (
+        draw.normal(heads * 2 * pairs, d_model),
+        heads,
+    ),
+    sizes="heads pairs d_model",
+    special=lambda draw: [
+        Case((draw.normal(12, 5), 2), note="with 2 heads of 6 rows"),
+        Case((draw.normal(8, 3), 1), note="with one head"),
+    ],
+    axes="row d_model",
+    mistakes="""
+the way back: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (heads, 2, -1))
+heads not kept apart: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (1, -1, 2))
+columns for rows: weight.unflatten(0, (heads, -1, 2)) => weight.T.unflatten(0, (1, -1, 2))
++ .flatten(0, 2) => .flatten(0, 2).T
+second numbers first: pairs.transpose(1, 2) => pairs.flip(2).transpose(1, 2)
+not flattened: .flatten(0, 2) => .flatten(1, 2)
+sorted within pairs of rows: pairs.transpose(1, 2) => pairs.flip(2)
+d_k for heads: (heads, -1, 2) => (-1, heads, 2)
+second half backwards: return pairs.transpose(1, 2).flatten(0, 2) => first, second = pairs.unbind(2)⏎    return torch.cat([first, second.flip(1)], dim=1).flatten(0, 1)
+transposed as well: .flatten(0, 2) => .flatten(0, 2).T
+""",
+)
+
+
+def _distances(draw: Draw) -> list[Case]:
+    calls = [(2, 2, 9, 7), (3, 1, 4, 6), (1, 3, 3, 3), (2, 2, 1, 6), (2, 0, 3, 4)]
+    cases = []
+    for heads, reach, queries, keys in calls:
+        sizes = {"head": heads, "query": queries, "key": keys}
+        note = f"with {queries} queries, {keys} keys and a reach of {reach}"
+        table = draw.normal(heads, 2 * reach + 1)
+        cases.append(Case((table, queries, keys), (), note, sizes, grad=True))
+    return cases
+
+
+def _entry_by_entry(table: Tensor, queries: int, keys: int) -> Tensor:
+    reach = (table.shape[1] - 1) // 2
+    columns = [
+        table[:, max(0, min(2 * reach, n - m + reach))]
+        for m in range(queries)
+        for n in range(keys)
+    ]
+    return torch.stack(columns, dim=1).view(-1, queries, keys)
+
+
+relative_bias = Exercise(
+    chapter,
+    "relative_bias",
+    difficulty=4,
+    minutes=15,
+    doc="""table (heads, 2 * reach + 1), two whole numbers
+-> (heads, queries, keys)
+""",
+    solution="""def relative_bias(table, queries, keys):
+    reach = table.shape[1] // 2
+    distance = torch.arange(keys) - torch.arange(queries).unsqueeze(1)
+    return table[:, distance.clamp(-reach, reach) + reach]""",
+    package=_entry_by_entry,
+    inputs=lambda draw, heads, reach, queries, keys: (
+        draw.normal(heads, 2 * reach + 1),
+        queries,
+        keys,
+    ),
+    sizes="heads reach queries keys",
+    special=_distances,
+    axes="head query key",
+    mistakes="""
+the other direction: torch.arange(keys) - torch.arange(queries).unsqueeze(1) => torch.arange(queries).unsqueeze(1) - torch.arange(keys)
+queries and keys exchanged: torch.arange(keys) - torch.arange(queries).unsqueeze(1) => torch.arange(keys).unsqueeze(1) - torch.arange(queries)
+wraps around: distance.clamp(-reach, reach) + reach => (distance + reach) % table.shape[1]
+nothing beyond the reach: return table[:, distance.clamp(-reach, reach) + reach] => return table[:, distance.clamp(-reach, reach) + reach] * (distance.abs() <= reach)
+without its sign: distance.clamp(-reach, reach) + reach => distance.abs().clamp(max=reach) + reach
+distance as column: distance.clamp(-reach, reach) + reach => distance.clamp(-reach, reach)
+only the past: distance.clamp(-reach, reach) => distance.clamp(-reach, 0)
+heads last: return table[:, distance.clamp(-reach, reach) + reach] => return table[:, distance.clamp(-reach, reach) + reach].permute(1, 2, 0)
+one step short: distance.clamp(-reach, reach) => distance.clamp(-reach, reach - 1)
+one head for all: return table[:, => return table[:1,
+""",
+)
 
 
 def _tables(draw: Draw) -> list[Case]:

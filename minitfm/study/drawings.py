@@ -512,3 +512,46 @@ def encoder_decoder(source: Sequence[str], target: Sequence[str]) -> Drawing:
         drawing.arrow((x, 169), (x, 160))
         drawing.text(x, 151, token)
     return drawing
+
+
+def where_positions_enter() -> Drawing:
+    """Added to the token before all three projections, or turning queries and keys
+    behind theirs.
+    """
+    drawing = Drawing(
+        420,
+        300,
+        "Two columns, from the bottom up. Left, added positions: the token and its row"
+        " of sinusoids are added up, and the sum passes W_Q, W_K and W_V into"
+        " attention. Right, rotary positions: the token passes W_Q, W_K and W_V; query"
+        " and key are turned on the way into attention, the value is not.",
+    )
+    parts = (("W_Q", "query"), ("W_K", "key"), ("W_V", "value"))
+    for middle, title in ((105, "added"), (315, "rotary")):
+        turned = title == "rotary"
+        drawing.text(middle, 14, title, bold=True)
+        drawing.box(middle, 50, "attention", width=176, height=32)
+        drawing.box(middle, 278, "token", width=80, height=32)
+        split = 212
+        if turned:
+            drawing.line((middle, 262), (middle, split))
+        else:
+            drawing.arrow((middle, 262), (middle, 246))
+            drawing.circle(middle, 234, "+")
+            drawing.line((middle, 222), (middle, split))
+            drawing.arrow((middle - 42, 234), (middle - 12, 234))
+            drawing.text(middle - 46, 234, "position", size=12, anchor="end")
+        drawing.line((middle - 62, split), (middle + 62, split))
+        for number, (name, color) in enumerate(parts):
+            x = middle + 62 * (number - 1)
+            drawing.arrow((x, split), (x, 194))
+            drawing.box(x, 178, name, width=50, height=30, color=color)
+            if turned and name != "W_V":
+                drawing.arrow((x, 163), (x, 133))
+                drawing.circle(x, 120, "↻", color=color)
+                drawing.arrow((x, 108), (x, 66))
+            else:
+                drawing.arrow((x, 163), (x, 66))
+        if turned:
+            drawing.text(middle - 31, 90, "by\nposition", size=12)
+    return drawing

@@ -1260,6 +1260,7 @@ RIGHT_ANSWERS = {
         "torch.tensor(1_179_648)",
         "[1_179_648.0]",
     ],
+    "slow_pairs": ["28", "28.0", "torch.tensor(28)", "np.int64(64 - 36)"],
     "placement": ["'B'", "'b'", "' B '", "str('B')"],
 }
 
@@ -1392,3 +1393,112 @@ if mask is not None:
 found = scaled_dot_product_attention(q, self.key(key), self.value(value), mask)
 return self.output(found.view(b, n, d))""",
 )
+
+RIGHT["positions_of"] = [
+    # a loop over the sentences
+    """def f(tokens, pad=0):
+    rows = []
+    for row in tokens.tolist():
+        count, found = 0, []
+        for token in row:
+            found.append(count if token != pad else 0)
+            count += token != pad
+        rows.append(found)
+    return torch.tensor(rows)""",
+    # masked_fill, as in many libraries
+    """def f(tokens, pad=0):
+    mask = (tokens != pad).long()
+    return (mask.cumsum(-1) - 1).masked_fill(mask == 0, 0)""",
+    # where, int32
+    """def f(t, p=0):
+    real = t.ne(p)
+    return torch.where(real, real.int().cumsum(1, dtype=torch.int32) - 1, 0)""",
+    # a product with a triangle
+    """def f(tokens, pad=0):
+    real = (tokens != pad).double()
+    n = tokens.shape[1]
+    return ((real @ torch.ones(n, n, dtype=torch.float64).triu(1)) * real).long()""",
+]
+
+RIGHT["look_back"] = [
+    # filled in, pair by pair
+    """def f(d_model, back, base=10_000.0):
+    W = torch.zeros(d_model, d_model, dtype=torch.float64)
+    for i in range(0, d_model, 2):
+        a = back / base ** (i / d_model)
+        W[i, i] = W[i + 1, i + 1] = math.cos(a)
+        W[i, i + 1], W[i + 1, i] = -math.sin(a), math.sin(a)
+    return W""",
+    # the exponential of a generator
+    """def f(d_model, back, base=10_000.0):
+    G = torch.zeros(d_model, d_model, dtype=torch.float64)
+    i = torch.arange(0, d_model, 2)
+    a = back * base ** (-i.double() / d_model)
+    G[i, i + 1], G[i + 1, i] = -a, a
+    return torch.linalg.matrix_exp(G)""",
+    # solved from rows of the table
+    """def f(d_model, back, base=10_000.0):
+    f = base ** (-torch.arange(0, d_model, 2).double() / d_model)
+    m = torch.arange(40 * d_model).double()[:, None]
+    table = lambda p: torch.stack([(p * f).sin(), (p * f).cos()], -1).flatten(1)
+    return torch.linalg.lstsq(table(m), table(m - back)).solution.mT""",
+    # diagonals by index
+    """def f(d_model, back, base=10_000.0):
+    a = back * torch.exp(-math.log(base) * torch.arange(0, d_model, 2).double() / d_model)
+    cos = torch.diag(a.cos().repeat_interleave(2))
+    off = torch.stack([a.sin(), torch.zeros_like(a)], -1).flatten()[:-1]
+    return cos - torch.diag(off, 1) + torch.diag(off, -1)""",
+]
+
+RIGHT["to_halves"] = [
+    # the usual view, transpose, reshape
+    """def f(w, heads):
+    out, inside = w.shape
+    return w.view(heads, out // heads // 2, 2, inside).transpose(1, 2).reshape(out, inside)""",
+    # by index
+    """def f(weight, heads):
+    d = len(weight) // heads
+    order = [h * d + 2 * i + k for h in range(heads) for k in (0, 1) for i in range(d // 2)]
+    return weight[order]""",
+    # slices, head after head
+    """def f(weight, heads):
+    parts = []
+    for head in weight.chunk(heads):
+        parts += [head[::2], head[1::2]]
+    return torch.cat(parts)""",
+    # an empty matrix, filled
+    """def f(weight, heads):
+    new = torch.empty_like(weight)
+    d = weight.shape[0] // heads
+    for h in range(heads):
+        old = weight[h * d : (h + 1) * d]
+        new[h * d : h * d + d // 2] = old[0::2]
+        new[h * d + d // 2 : (h + 1) * d] = old[1::2]
+    return new""",
+]
+
+RIGHT["relative_bias"] = [
+    # entry by entry
+    """def f(table, queries, keys):
+    reach = (table.shape[1] - 1) // 2
+    rows = []
+    for m in range(queries):
+        rows.append(torch.stack([table[:, min(max(n - m, -reach), reach) + reach] for n in range(keys)], 1))
+    return torch.stack(rows, 1)""",
+    # index_select
+    """def f(table, queries, keys):
+    r = table.size(1) // 2
+    d = (torch.arange(keys)[None] - torch.arange(queries)[:, None] + r).clip(0, 2 * r)
+    return table.index_select(1, d.flatten()).view(-1, queries, keys)""",
+    # one-hot
+    """def f(table, queries, keys):
+    reach = table.shape[1] // 2
+    d = torch.arange(keys) - torch.arange(queries)[:, None]
+    hot = F.one_hot(d.clamp(-reach, reach) + reach, table.shape[1]).to(table.dtype)
+    return torch.einsum("qkd,hd->hqk", hot, table)""",
+    # F.embedding
+    """def f(table, q, k):
+    reach = (table.shape[1] - 1) // 2
+    at = torch.clamp(torch.arange(k).view(1, -1) - torch.arange(q).view(-1, 1), min=-reach, max=reach)
+    return F.embedding(at + reach, table.T).permute(2, 0, 1)""",
+]

@@ -840,6 +840,65 @@ half_life named: e³
 
 half_life wrong: one number
 torch.tensor(15, device="meta")
+
+# chapter 7
+
+slow_pairs named: complete a turn
+64 - 28
+
+slow_pairs named: columns
+2 * 28
+
+slow_pairs named: whole number
+28.5
+
+positions_of named: −1
+return (tokens != pad).cumsum(1) - 1
+
+positions_of named: running count
+return (tokens != pad).cumsum(1)
+
+positions_of named: from the first token on
+first = (tokens != pad).int().argmax(1, keepdim=True)
+return (torch.arange(tokens.shape[1]) - first).clamp(min=0)
+
+positions_of wrong: int64
+return (tokens != pad).float().cumsum(1) - 1
+
+look_back named: look ahead
+W = torch.zeros(d_model, d_model, dtype=torch.float64)
+for i in range(0, d_model, 2):
+    a = back / base ** (i / d_model)
+    W[i, i] = W[i + 1, i + 1] = math.cos(a)
+    W[i, i + 1], W[i + 1, i] = math.sin(a), -math.sin(a)
+return W
+
+look_back named: float32
+W = torch.zeros(d_model, d_model)
+for i in range(0, d_model, 2):
+    a = back / base ** (i / d_model)
+    W[i, i] = W[i + 1, i + 1] = math.cos(a)
+    W[i, i + 1], W[i + 1, i] = -math.sin(a), math.sin(a)
+return W
+
+look_back wrong
+return torch.eye(d_model, dtype=torch.float64)
+
+to_halves named: different heads mix
+return torch.cat([weight[0::2], weight[1::2]])
+
+to_halves wrong
+return weight
+
+relative_bias named: m − n
+reach = table.shape[1] // 2
+d = torch.arange(queries)[:, None] - torch.arange(keys)
+return table[:, d.clamp(-reach, reach) + reach]
+
+relative_bias named: clamp
+reach = table.shape[1] // 2
+d = torch.arange(keys) - torch.arange(queries)[:, None]
+return table[:, d + reach]
 """
 
 

@@ -1,0 +1,107 @@
+"""The runs of chapter 7: what a position must name, and the head that is set by hand."""
+
+import pytest
+import torch
+
+from minitfm.results import positions
+from minitfm.study import drawings
+from minitfm.study.notebook import results
+
+
+def test_positions_name_what_stands_before_them_or_at_the_fourth_place() -> None:
+    symbols = torch.tensor([[7, 1, 2, 9, 4, 5]])
+    assert positions.to_name(symbols, "before").tolist() == [[7, 1, 2, 9, 4]]
+    assert positions.to_name(symbols, "fourth").tolist() == [[9, 9, 9, 9, 9]]
+
+
+@pytest.mark.parametrize(
+    "kind", ["none", "sinusoidal", "learned", "rotary", "beside", "twice"]
+)
+def test_only_without_positions_the_order_does_not_matter(kind: str) -> None:
+    torch.manual_seed(0)
+    model = positions.Namer(kind)
+    symbols = positions.sentences(3, seed=0)
+    order = torch.randperm(positions.TRAINED)
+    shuffled = model(symbols[:, order])
+    difference = (shuffled - model(symbols)[:, order]).abs().max().item()
+    assert (difference < 1e-5) == (kind == "none")
+
+
+def test_with_a_causal_mask_no_position_looks_ahead() -> None:
+    torch.manual_seed(0)
+    symbols = positions.sentences(2, seed=0)
+    changed = symbols.clone()
+    changed[:, -1] = (changed[:, -1] + 1) % positions.SYMBOLS
+    moved = {}
+    for causal in (True, False):
+        model = positions.Namer("sinusoidal", causal=causal)
+        moved[causal] = (model(symbols) - model(changed))[:, :-1].abs().max().item()
+    assert moved[True] == 0 < moved[False]
+
+
+def test_positions_beside_are_half_or_all_of_the_width() -> None:
+    x = torch.zeros(2, 3, 8)
+    wide = positions.BesidePositions(8)(x, start=2)
+    assert wide.shape == (2, 3, 16)
+    torch.testing.assert_close(wide[1, :, 8:], positions.BesidePositions(8).rows(x, 2))
+    sizes = {
+        kind: sum(p.numel() for p in positions.Namer(kind).parameters())
+        for kind in ("sinusoidal", "beside", "twice")
+    }
+    assert sizes["beside"] < sizes["sinusoidal"] < 0.6 * sizes["twice"]
+
+
+def test_one_projection_serves_queries_and_keys() -> None:
+    model = positions.Namer("rotary", shared=True)
+    assert model.attention.key is model.attention.query
+    free = positions.Namer("rotary")
+    assert (
+        sum(p.numel() for p in free.parameters())
+        - sum(p.numel() for p in model.parameters())
+        == 64 * 64
+    )
+
+
+def test_the_head_set_by_hand_looks_one_back_at_any_length() -> None:
+    model = positions.by_hand()
+    for length in (2, 16, 300):
+        assert positions.score(model, length, count=20) == 1
+    model.attention.query.weight.data = torch.eye(64) * 100  # it looks at itself
+    assert positions.score(model, count=20) < 0.3
+
+
+def test_starts_are_drawn_from_the_first_to_the_last() -> None:
+    stream = positions.batches(seed=0, starts=3, batch=1)
+    assert {next(stream)[1] for _ in range(60)} == {0, 1, 2, 3}
+    stream = positions.batches(seed=0, batch=1)
+    assert {next(stream)[1] for _ in range(9)} == {0}
+
+
+def test_a_run_is_trained_and_scored() -> None:
+    torch.manual_seed(0)
+    model = positions.Namer("rotary")
+    history = positions.train(model, seed=0, steps=200)
+    assert history.evaluations[-1][2] == positions.score(model) > 0.9
+
+
+def test_the_table_holds_what_the_chapter_shows() -> None:
+    rows = results("positions")
+    for row in rows:
+        assert row["command"].startswith("python -m minitfm.results.positions ")
+        assert row["steps"] == "1000"
+    lost = [r for r in rows if r["kind"] == "rotary" and r["shared"] == "True"]
+    assert len(lost) == 5
+    assert all(float(row["at_16"]) < 0.5 for row in lost)
+    kept = [
+        r
+        for r in rows
+        if (r["task"], r["kind"], r["shared"]) == ("before", "rotary", "False")
+    ]
+    assert len(kept) == 5
+    assert all(float(row["at_64"]) > 0.95 for row in kept)
+
+
+def test_the_drawing_turns_queries_and_keys_alone() -> None:
+    drawing = drawings.where_positions_enter().svg()
+    assert drawing.count("↻") == 2
+    assert drawing.count(">+<") == 1
