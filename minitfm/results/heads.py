@@ -13,6 +13,9 @@ with one layer of attention and a linear readout. The runs that the chapter show
     python -m minitfm.results.heads --heads 2 --width 8 32 --summed --steps 2000
     python -m minitfm.results.heads --heads 2 --width 12 16 --summed --steps 2000
     python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2 --seeds 0
+    python -m minitfm.results.heads --heads 1 --places --blind --steps 8000
+    python -m minitfm.results.heads --heads 2 --width 8 --summed --apart start --steps 2000
+    python -m minitfm.results.heads --heads 2 --width 8 --summed --apart held --steps 2000
 
 One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
 checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
@@ -75,6 +78,7 @@ class Namer(nn.Module):
         *,
         feed_forward: int = 0,
         places: bool = False,
+        blind: bool = False,
         summed: bool = False,
     ) -> None:
         """Make the two layers.
@@ -87,11 +91,13 @@ class Namer(nn.Module):
                 none unless said.
             places: let the values carry the place labels, too, as self-attention has
                 it; queries and keys carry them in any case.
+            blind: make queries and keys from the places alone, so that no weight
+                depends on a symbol.
             summed: add the heads' results up, as ``SummedHeads`` does.
         """
         super().__init__()
         d_model, d_head = SYMBOLS + LENGTH, width // heads
-        self.places = places
+        self.places, self.blind = places, blind
         layer = SummedHeads if summed else MultiHeadAttention
         self.attention = layer(d_model, heads, d_head, d_head)
         self.between: nn.Module = nn.Identity()
@@ -108,8 +114,9 @@ class Namer(nn.Module):
     ) -> Float[Tensor, "batch token back symbol"]:
         """Logits for each of the two symbols to name."""
         names, places = labeled(symbols)
-        x = names + places
-        mixed = self.attention(x, x, x if self.places else names)
+        both = names + places
+        x = places if self.blind else both
+        mixed = self.attention(x, x, both if self.places else names)
         return self.readout(self.between(mixed)).unflatten(-1, (len(BACK), SYMBOLS))
 
 
@@ -121,6 +128,43 @@ def reread(model: Namer, hidden: int = 64) -> Namer:
     new = Namer(model.attention.heads, feed_forward=hidden)
     new.attention = deepcopy(model.attention).requires_grad_(False)
     return new
+
+
+def set_apart(model: Namer, *, hold: bool) -> None:
+    """Let the values of two heads begin in different halves of the numbers that the
+    heads add up; with ``hold``, training keeps them there.
+    """
+    weight = model.attention.value.weight
+    half = len(weight) // 4
+    own = torch.ones_like(weight)
+    own[half : 3 * half] = 0  # head 1 keeps the first half of its rows, head 2 the last
+    weight.data *= own
+    if hold:
+        weight.register_hook(lambda gradient: gradient * own)
+
+
+def halves_by_hand() -> Namer:
+    """One head that gives each of the two places exactly half of its weight, and a
+    readout that names the earlier symbol of the alphabet first, the later one second.
+    """
+    model = Namer(heads=1)
+    layer = model.attention
+    alphabet = torch.arange(SYMBOLS) / 20  # breaks ties, and only them
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.zero_()
+        layer.key.weight[:LENGTH, SYMBOLS:] = torch.eye(LENGTH)
+        for place in range(max(BACK), LENGTH):
+            for back in BACK:
+                # 200 leaves the other ten places no weight
+                layer.query.weight[place - back, SYMBOLS + place] = 200
+        layer.value.weight[:SYMBOLS, :SYMBOLS] = torch.eye(SYMBOLS)
+        layer.output.weight[:SYMBOLS, :SYMBOLS] = torch.eye(SYMBOLS)
+        for slot, sign in enumerate((-1, 1)):
+            names = slice(SYMBOLS * slot, SYMBOLS * (slot + 1))
+            model.readout.weight[names, :SYMBOLS] = 20 * torch.eye(SYMBOLS)
+            model.readout.bias[names] = sign * alphabet
+    return model
 
 
 def added_by_hand() -> Namer:
@@ -250,6 +294,15 @@ def main() -> None:
     parser.add_argument(
         "--summed", action="store_true", help="heads added up, not concatenated"
     )
+    parser.add_argument(
+        "--blind", action="store_true", help="queries and keys from the places alone"
+    )
+    parser.add_argument(
+        "--apart",
+        choices=["start", "held"],
+        default="",
+        help="the two heads' values begin in halves of their own, or stay there",
+    )
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=4000)
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
@@ -263,8 +316,11 @@ def main() -> None:
             width,
             feed_forward=options.feed_forward,
             places=options.places,
+            blind=options.blind,
             summed=options.summed,
         )
+        if options.apart:
+            set_apart(model, hold=options.apart == "held")
         history = train(model, seed, options.steps, rate)
         curve = [(step, both) for step, _, both in history.evaluations]
         solved = next((step for step, both in curve if both >= 0.99), "")
@@ -277,6 +333,8 @@ def main() -> None:
             "feed_forward": options.feed_forward,
             "places": options.places,
             "summed": options.summed,
+            "blind": options.blind,
+            "apart": options.apart,
             "steps": options.steps,
             "rate": rate,
             "parameters": sum(p.numel() for p in model.parameters()),
