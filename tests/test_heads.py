@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from minitfm.multihead import recorded_weights
 from minitfm.results import heads
 from minitfm.study.notebook import results
 
@@ -104,8 +105,48 @@ def test_the_table_holds_what_the_chapter_shows() -> None:
     assert {(h, "32", "False", "False") for h in "1248"} <= settings
     for row in rows:
         assert row["command"].startswith("python -m minitfm.results.heads ")
-        single = row["heads"] == "1" and row["places"] == "False"
+        told = row["places"] == "True" and row["blind"] == "False"
+        single = row["heads"] == "1" and not told
         hopeless = single and row["feed_forward"] == "0"
-        hopeless |= row["summed"] == "True" and int(row["width"]) < 16
+        narrow = row["summed"] == "True" and int(row["width"]) < 16
+        hopeless |= narrow and row["apart"] != "held"
         if hopeless:
             assert float(row["best"]) < 0.6
+
+
+def test_the_head_set_by_hand_has_exact_halves_and_one_order_of_each_pair() -> None:
+    model = heads.halves_by_hand()
+    symbols = heads.sentences(20, seed=0)
+    with recorded_weights(model) as record:
+        found = heads.right(model, symbols).all(-1)
+    weights = record["attention"][:, 0, 3:]
+    due = torch.zeros(9, 12)
+    for row in range(9):
+        due[row, [row, row + 2]] = 0.5
+    torch.testing.assert_close(weights, due.expand_as(weights))
+    first, second = heads.to_name(symbols).unbind(-1)
+    assert torch.equal(found, first <= second)
+
+
+@pytest.mark.parametrize("hold", [False, True])
+def test_values_set_apart_stay_so_only_if_they_are_held(hold: bool) -> None:
+    torch.manual_seed(0)
+    model = heads.Namer(2, width=8, summed=True)
+    heads.set_apart(model, hold=hold)
+    weight = model.attention.value.weight
+    others = weight[[2, 3, 4, 5]]  # head 1 has rows 0 to 3 and writes into 0 and 1
+    assert not others.any()
+    assert weight[[0, 1, 6, 7]].all()
+    heads.train(model, seed=0, steps=3)
+    assert weight[[2, 3, 4, 5]].any() == (not hold)
+
+
+def test_blind_weights_do_not_depend_on_the_symbols() -> None:
+    torch.manual_seed(0)
+    symbols = heads.sentences(2, seed=0)
+    for blind in (False, True):
+        model = heads.Namer(1, places=True, blind=blind)
+        with recorded_weights(model) as record:
+            model(symbols)
+        first, second = record["attention"]
+        assert torch.equal(first, second) == blind

@@ -51,8 +51,9 @@ answer = query + key + value + output""",
 )
 
 
-def _kept(draw: Draw, d_model: int, heads: int, d_head: int, kept: int) -> tuple:
-    order = torch.randperm(heads, generator=draw.generator)[: min(kept, heads)]
+def _kept(draw: Draw, d_model: int, heads: int, d_head: int) -> tuple:
+    kept = draw.random.randint(1, heads)
+    order = torch.randperm(heads, generator=draw.generator)[:kept]
     whole = [draw.normal(heads * d_head, d_model) for _ in range(3)]
     return (*whole, draw.normal(d_model, heads * d_head), heads, order.tolist())
 
@@ -87,7 +88,7 @@ output (d_model, heads * d_head), keep: a list of heads
     return kept(query), kept(key), kept(value), kept(output.T).T""",
     package=_without_some,
     inputs=_kept,
-    sizes="d_model heads d_head kept",
+    sizes="d_model heads d_head",
     results=[
         ("query", "kept_numbers d_model"),
         ("key", "kept_numbers d_model"),
@@ -96,6 +97,13 @@ output (d_model, heads * d_head), keep: a list of heads
     ],
     mistakes="""
 output cut by rows: kept(output.T).T => kept(output)
+output cut by rows, with a view: kept(output.T).T => kept(output)
++ weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => weight.reshape(heads, -1, weight.shape[1])[keep].flatten(0, 1)
+output cut by rows, in slices: kept(output.T).T => torch.cat([output[head * len(query) // heads : (head + 1) * len(query) // heads] for head in keep])
+output cut by rows, in chunks: kept(output.T).T => torch.cat([output.chunk(heads)[head] for head in keep])
+output cut by rows, by their numbers: kept(output.T).T => output[torch.arange(len(query)).view(heads, -1)[keep].flatten()]
+d_head from d_model: return weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => d_head = query.shape[1] // heads⏎        return torch.cat([weight[head * d_head : (head + 1) * d_head] for head in keep])
+d_head from d_model, by their numbers: return weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => d_head = query.shape[1] // heads⏎        return weight[torch.cat([torch.arange(d_head) + head * d_head for head in keep])]
 output left whole: kept(output.T).T => output
 every other row: weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => weight.unflatten(0, (-1, heads))[:, keep].flatten(0, 1)
 width for number: (heads, -1) => (-1, heads)
@@ -174,6 +182,7 @@ weights added up: torch.cat([head.query.weight for head in stack]) => sum(head.q
 + torch.cat([head.key.weight for head in stack]) => sum(head.key.weight for head in stack)
 + torch.cat([head.value.weight for head in stack]) => sum(head.value.weight for head in stack)
 query and key exchanged: return query, key, => return key, query,
+heads in reverse: query = torch.cat => stack = stack[::-1]⏎    query = torch.cat
 """,
 )
 
@@ -344,6 +353,8 @@ mask inverted: result = scaled_dot_product_attention(q, k, v, mask) => scores = 
 hidden by a large number: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -1e9)⏎        result = scores.softmax(-1) @ v
 NaN where nothing may be seen: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -math.inf)⏎        result = scores.softmax(-1) @ v
 keys from the query: self.key(key) => self.key(query)
+keys and values from the query: self.key(key) => self.key(query)
++ self.value(value) => self.value(query)
 """,
 )
 

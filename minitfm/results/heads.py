@@ -1,4 +1,4 @@
-"""Two relations at once: one head of any width against two and more (chapter 6).
+r"""Two relations at once: one head of any width against two and more (chapter 6).
 
 Every position has to name the symbols one and three places before it, in this order,
 with one layer of attention and a linear readout. The runs that the chapter shows::
@@ -14,8 +14,10 @@ with one layer of attention and a linear readout. The runs that the chapter show
     python -m minitfm.results.heads --heads 2 --width 12 16 --summed --steps 2000
     python -m minitfm.results.heads --heads 1 --rate 3e-3 3e-2 --seeds 0
     python -m minitfm.results.heads --heads 1 --places --blind --steps 8000
-    python -m minitfm.results.heads --heads 2 --width 8 --summed --apart start --steps 2000
-    python -m minitfm.results.heads --heads 2 --width 8 --summed --apart held --steps 2000
+    python -m minitfm.results.heads --heads 2 --width 8 --summed --steps 2000 \
+        --apart start --seeds 0 1 2 3 4 5
+    python -m minitfm.results.heads --heads 2 --width 8 --summed --steps 2000 \
+        --apart held --seeds 0 1 2 3 4 5
 
 One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
 checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.

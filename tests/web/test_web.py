@@ -467,6 +467,27 @@ def test_the_sentence_says_what_pytorch_computes(
     assert page.get_by_role("checkbox", name=f"head {sharpest + 1}").is_checked()
 
 
+def test_a_tap_reads_a_cell_and_lifting_the_finger_leaves_it_there(
+    reader: Any, attention_page: str
+) -> None:
+    page = reader(attention_page).page
+    finger = page.context.new_cdp_session(page)
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    cells = page.locator(".map canvas")
+    cells.scroll_into_view_if_needed()
+    box, before = cells.bounding_box(), page.locator(".sentence").inner_text()
+    spot = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 3}
+    assert page.locator(".ring").is_hidden()
+    for kind, points in (("touchStart", [spot]), ("touchEnd", [])):
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.locator(".ring").wait_for()
+    read = page.locator(".sentence").inner_text()
+    assert read != before
+    page.mouse.move(spot["x"] + 5, spot["y"])  # a mouse that leaves takes it away
+    page.mouse.move(0, 0)
+    assert page.locator(".ring").is_hidden()
+
+
 def test_the_keyboard_reaches_everything(reader: Any, attention_page: str) -> None:
     page = reader(attention_page).page
     sentence = page.locator(".sentence")

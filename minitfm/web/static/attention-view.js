@@ -225,7 +225,7 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     const map = this.#$(".map canvas");
     map.addEventListener("pointermove", (event) => this.#readCellAt(event));
     map.addEventListener("pointerdown", (event) => this.#readCellAt(event));
-    map.addEventListener("pointerleave", () => this.#point(null));
+    map.addEventListener("pointerleave", (event) => event.pointerType !== "touch" && this.#point(null)); // a tap stays
     map.addEventListener("keydown", (event) => this.#walkCells(event));
     map.addEventListener("blur", () => this.#point(null));
     this.#$("details").addEventListener("toggle", () => this.#paintTable());
