@@ -240,6 +240,7 @@ everybody up to there:             W_Q[i + shift, i] = 1.0 =>             W_Q[i 
 both directions: return W_Q => return torch.maximum(W_Q, W_Q.T)
 a strong no: return W_Q => return 2 * W_Q - 1
 the edge asks for itself:         if 0 <= i + shift < places:⏎            W_Q[i + shift, i] = 1.0 =>         W_Q[min(max(i + shift, 0), places - 1), i] = 1.0
+twenty times the label: return W_Q => return 20 * W_Q
 around behind the end: 0 <= i + shift < places:⏎            W_Q[i + shift, i] => 0 <= i + shift:⏎            W_Q[(i + shift) % places, i]
 """,
 )
@@ -323,6 +324,10 @@ one too many: (n - 1) => n
 the others forgotten: odds * (n - 1) => odds
 share instead of odds: odds = share / (1 - share) => odds = share
 upside down: math.log(odds * (n - 1)) => math.log(odds / (n - 1))
+not scaled, the rivals subtracted: math.sqrt(d_k) * math.log(odds * (n - 1)) => math.log(odds / (n - 1))
+sign flipped: math.sqrt(d_k) * => -math.sqrt(d_k) *
+the root for one part only: math.log(odds * (n - 1)) => math.log(odds) + math.log(n - 1)
+the root for one part only, the rivals subtracted: math.log(odds * (n - 1)) => math.log(odds) - math.log(n - 1)
 """,
 )
 
@@ -383,6 +388,7 @@ its own row forgotten: mask[j].sum() > 1 => False
 its own row always: mask[j].sum() > 1 => True
 a single key suffices: mask[j].sum() > 1 => mask[j].sum() > 0
 upside down: mask[:, j] => ~mask[:, j]
+a lone token that sees only itself:     if mask[j].sum() > 1:⏎        rows[j] = True =>     rows[j] = mask[j].sum() > 1
 all later rows: rows = mask[:, j].clone() => rows = torch.arange(len(mask)) >= j
 """,
 )
@@ -522,6 +528,7 @@ first token is NaN: .where(mask, 0.0) =>
 large number for −∞: .where(mask, -math.inf).softmax(-1).where(mask, 0.0) => .where(mask, -1e9).softmax(-1)
 distance after the softmax:  - slope * distance =>
 + return weights @ value => return (weights - slope * distance) @ value
+mask after the softmax: weights = scores.where(mask, -math.inf).softmax(-1) => weights = scores.softmax(-1)
 no mask: weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = scores.softmax(-1)
 no mask, distance without its sign: distance = place.unsqueeze(1) - place => distance = (place.unsqueeze(1) - place).abs()
 + weights = scores.where(mask, -math.inf).softmax(-1).where(mask, 0.0) => weights = scores.softmax(-1)

@@ -384,6 +384,85 @@ def unrolled(read: Sequence[str], predicted: Sequence[str]) -> Drawing:
     return drawing
 
 
+def head_by_hand(
+    words: Sequence[str],
+    meanings: Sequence[Sequence[Number]],
+    asker: int,
+    query: Sequence[Number],
+    scores: Sequence[Number],
+    weights: Sequence[Number],
+) -> Drawing:
+    """How one token fetches another in a head of self-attention whose keys are place
+    labels: token, key, query, scores, weights, values, from top to bottom.
+
+    Args:
+        words: the tokens; five fit.
+        meanings: each token's numbers, then its one-hot place label.
+        asker: the place of the token that asks.
+        query: its query, as long as a label.
+        scores: its scores, one for each token.
+        weights: the softmax of the scores, once they are scaled.
+    """
+    count = len(words)
+    found = max(range(count), key=lambda place: float(weights[place]))
+    drawing = Drawing(
+        420,
+        318,
+        f"The tokens {', '.join(words)}, each with numbers for its meaning and a row of"
+        f" {count} cells, its place label, with one cell full. Below each its key, a"
+        f" copy of the label. The query of {words[asker]}, token {asker + 1}, has the"
+        f" cell of place {found + 1} full. Scores of the keys:"
+        f" {', '.join(f'{float(score):.0f}' for score in scores)}. Weights:"
+        f" {', '.join(f'{float(weight):.2f}' for weight in weights)}. The values are"
+        f" the meanings; their average, which {words[asker]} fetches, is the meaning of"
+        f" {words[found]}.",
+    )
+    pitch, side = 71, 11
+    middles = [100 + pitch * place for place in range(count)]
+    largest = max(float(number) for number in query)
+
+    def label(x: Number, y: Number, shades: Sequence[Number], color: str) -> None:
+        drawing.cells(x - side * count / 2, y, [shades], side=side, color=color)
+
+    for y, name in [(12, "token"), (36, "meaning"), (58, "label"), (98, "key")]:
+        drawing.text(2, y, name, anchor="start", color="key" if y == 98 else "plain")
+    drawing.text(2, 146, "query", anchor="start", color="query")
+    drawing.text(2, 184, "score", anchor="start")
+    drawing.text(2, 210, "weight", anchor="start")
+    drawing.text(2, 242, "value", anchor="start", color="value")
+    drawing.text(2, 302, "fetched", anchor="start", color="value")
+    for place, (x, word, numbers) in enumerate(zip(middles, words, meanings)):
+        here = place == found
+        said = " ".join(f"{float(number):.0f}" for number in numbers)
+        one_hot = [float(place == other) for other in range(count)]
+        drawing.text(x, 12, word, bold=place in (asker, found))
+        drawing.box(x, 36, said, width=58, height=22, color="value")
+        label(x, 52, one_hot, "key")
+        drawing.arrow((x, 66), (x, 90), color="key")
+        label(x, 92, one_hot, "key")
+        drawing.line((middles[asker], 139), (x, 105), color="query", dashed=not here)
+        drawing.text(x, 184, f"{float(scores[place]):.0f}", bold=here)
+        drawing.text(x, 210, f"{float(weights[place]):.2f}", bold=here)
+        drawing.box(x, 242, said, width=58, height=22, color="value")
+        end = (middles[asker], 288)
+        if here:
+            drawing.arrow((x, 254), end, color="value", width=2.6)
+        else:
+            drawing.line((x, 254), end, color="value", dashed=True, width=0.8)
+    shades = [float(number) / largest for number in query]
+    label(middles[asker], 140, shades, "query")
+    drawing.text(
+        middles[asker] + side * count / 2 + 8,
+        146,
+        f"“place {found + 1}?”",
+        anchor="start",
+        color="query",
+    )
+    fetched = " ".join(f"{float(number):.0f}" for number in meanings[found])
+    drawing.box(middles[asker], 302, fetched, width=58, height=24, color="value")
+    return drawing
+
+
 def lstm_cell(gates: int = 3) -> Drawing:
     """One step of the LSTM: the weighted sums, and the memory that passes above.
 

@@ -7,7 +7,12 @@ import pytest
 
 from minitfm import multihead
 from minitfm.study import figure2, plots
-from minitfm.study.drawings import Drawing, architecture, lstm_cell
+from minitfm.study.drawings import (
+    Drawing,
+    architecture,
+    head_by_hand,
+    lstm_cell,
+)
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -141,3 +146,18 @@ def test_the_lstm_cell_grows_gate_by_gate():
     assert lstm_cell().svg() == lstm_cell(3).svg()
     with pytest.raises(ValueError, match="gates=4 is no stage"):
         lstm_cell(4)
+
+
+def test_the_head_by_hand_shows_its_scores_and_fetches_the_heaviest():
+    meanings = [[7, 0], [0, 8], [9, 9]]
+    scores, weights = [0, 6, 0], [0, 1, 0]
+    drawing = head_by_hand(["a", "b", "c"], meanings, 2, [0, 6, 0], scores, weights)
+    root = ElementTree.fromstring(drawing.svg())
+    words = [text.text for text in root.iter(f"{SVG}text")]
+    assert words.count("7 0") == words.count("9 9") == 2, "as meaning and as value"
+    assert words.count("0 8") == 3, "and it is fetched"
+    assert words.count("6") == words.count("1.00") == 1
+    assert "“place 2?”" in words
+    assert drawing.alt.endswith("is the meaning of b.")
+    for text in root.iter(f"{SVG}text"):
+        assert 0 <= float(text.get("x")) < 420

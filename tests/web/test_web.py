@@ -656,11 +656,11 @@ def test_the_page_makes_of_scores_and_masks_the_weights_that_torch_makes(
         for row, weights, raw, may in zip(rows, wanted, scores[0], mask, strict=True):
             shown = [cell.inner_text() for cell in row.locator("td").all()]
             for text, weight, score, allowed in zip(shown, weights, raw, may):
-                weight_text, score_text = text.split("of") if allowed else ("", text)
-                assert bool(weight_text.strip()) == bool(allowed)
+                weight_text, score_text = text.split("score")
+                assert (weight_text.strip() == "–") == (not allowed)
                 if allowed:
                     assert abs(float(weight_text) - weight) < 0.006
-                assert abs(float(score_text.replace("of", "")) - score) < 0.006
+                assert abs(float(score_text) - score) < 0.006
 
 
 @pytest.mark.parametrize("width", [328, 360, 640, 688, 1280])
@@ -710,6 +710,37 @@ def test_masks_are_switched_by_the_keyboard_and_said(
     ] == ["causal"]
     focused = "document.querySelector('minitfm-attention').shadowRoot.activeElement.dataset.name"
     assert page.evaluate(focused) == "mask-causal"
+
+
+def test_a_chosen_token_stays_chosen_in_another_view_that_has_it_there(
+    reader: Any, pages: Pages
+) -> None:
+    views = [
+        Attention(name, torch.eye(2), tokens)
+        for name, tokens in (("One", "ab"), ("Two", "ab"), ("Three", "xb"))
+    ]
+    page = reader(pages.write("kept.html", AttentionView(*views).html())).page
+    sentence = page.locator(".sentence")
+    page.get_by_role("radio", name="One").check()
+    page.get_by_role("button", name="query 1: a").click()
+    page.mouse.move(0, 0)
+    page.get_by_role("radio", name="Two").check()
+    assert sentence.inner_text().startswith("Query “a” (1) looks mostly at the keys")
+    page.get_by_role("radio", name="Three").check()
+    assert sentence.inner_text().startswith("Each query shares out its attention")
+
+
+def test_equal_weights_are_said_to_be_equal(reader: Any, pages: Pages) -> None:
+    weights = torch.tensor([[0.25, 0.25, 0.25, 0.25], [0.26, 0.25, 0.25, 0.24]])
+    view = Attention("One", weights, ["a", "b"], ["c", "d", "e", "f"])
+    page = reader(pages.write("alike.html", AttentionView(view).html())).page
+    sentence = page.locator(".sentence")
+    page.get_by_role("button", name="query 1: a").click()
+    assert sentence.inner_text().startswith(
+        "Query “a” (1) looks at 4 keys all alike, 25 % each"
+    )
+    page.get_by_role("button", name="query 2: b").click()
+    assert "looks mostly at the keys “c” (1) 26 %" in sentence.inner_text()
 
 
 def test_a_query_that_may_look_at_nothing_gets_zeros_and_the_page_says_so(

@@ -275,10 +275,15 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
   /** Take over what is given, keep the rest as far as it still exists, and draw. */
   #choose({ view = this.#view?.name, layer, heads = this.#heads, masks = this.#masks, focus }) {
     const before = this.#view?.name;
+    const chosen = before && this.#pinned && this.#tokens(this.#pinned.side)[this.#pinned.index];
     this.#view = this.#data.views.find(({ name }) => name === view) ?? this.#data.views.at(-1);
     this.#masks = (this.#view.masks ?? []).map(({ name }) => name).filter((name) => masks.includes(name));
     const weights = (this.#weights = weightsUnder(this.#view, this.#masks));
-    if (before !== this.#view.name) this.#pinned = this.#pointed = this.#cell = null;
+    if (before !== this.#view.name) {
+      this.#pointed = this.#cell = null;
+      const { side, index } = this.#pinned ?? {}; // stays where the same token stands in the same place
+      if (side && chosen !== this.#tokens(side)[index]) this.#pinned = null;
+    }
     this.#layer = clamp(layer ?? (before ? this.#layer : weights.length - 1), 0, weights.length - 1);
     this.#heads = [...heads].filter((head) => head < weights[this.#layer].length).sort((a, b) => a - b);
     if (!this.#heads.length) this.#heads = [sharpestHead(weights[this.#layer])];
@@ -601,9 +606,9 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     if (!this.#$("details").open) return;
     const { queries, keys } = this.#view;
     const head = make("tr", {}, make("td", {}, "query ↓ key →"), ...keys.map((key) => make("th", { scope: "col" }, visible(key))));
-    const raw = (i, j) => (this.#view.scores ? [make("small", {}, ` of ${this.#scoreBetween(i, j).toFixed(2)}`)] : []);
+    const raw = (i, j) => (this.#view.scores ? [make("small", {}, `\nscore ${this.#scoreBetween(i, j).toFixed(2)}`)] : []);
     const rows = queries.map((query, i) => make("tr", {}, make("th", { scope: "row" }, visible(query)),
-      ...keys.map((_, j) => make("td", {}, this.#mean[i][j]?.toFixed(2) ?? "", ...raw(i, j)))));
+      ...keys.map((_, j) => make("td", {}, this.#mean[i][j]?.toFixed(2) ?? (this.#view.scores ? "–" : ""), ...raw(i, j)))));
     this.#$(".table").replaceChildren(make("table", {}, make("caption", {}, this.#which() + (this.#view.scores ? "; each weight, and the score that led to it" : "")), head, ...rows));
   }
 
@@ -633,6 +638,11 @@ class AttentionElement extends (globalThis.HTMLElement ?? Object) {
     const other = focus.side === "query" ? "key" : "query";
     if (focus.side === "query" && this.#mean[focus.index].every((weight) => weight === null))
       return `Query ${name("query", focus.index)} may look at nothing and gets zeros: ${this.#which()}.`;
+    if (focus.side === "query") {
+      const seen = this.#mean[focus.index].filter((weight) => weight !== null);
+      if (seen.length > 1 && Math.max(...seen) - Math.min(...seen) < 0.0005)
+        return `Query ${name("query", focus.index)} looks at ${seen.length} keys all alike, ${percent(seen[0])} each: ${this.#which()}.`;
+    }
     const largest = range(this.#tokens(other).length)
       .map((index) => [this.#weightBetween(other, index), index])
       .sort(([a, i], [b, j]) => b - a || i - j)
