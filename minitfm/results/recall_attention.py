@@ -29,6 +29,7 @@ TABLE = Path(__file__).with_suffix(".csv")
 PLACES = 320  # the longest sequence that the labels reach
 GOAL = 0.99  # share of new sequences: from here on a run counts as done
 EVERY = 10  # steps between two looks at it
+LOOKED_AT = 500  # new sequences at each look
 
 # The settings tried for each network, four each: learning rates for attention, forget
 # biases and learning rates for an LSTM.
@@ -126,7 +127,7 @@ def steps_needed(
     shares: list[float] = []
 
     def look(model: nn.Module) -> None:
-        shares.append(share_recalled(model, 500, length))
+        shares.append(share_recalled(model, LOOKED_AT, length))
         if shares[-1] >= GOAL:
             raise _Done
 
