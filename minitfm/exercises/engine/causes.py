@@ -15,7 +15,7 @@ from minitfm.exercises.engine.run import Raised
 CAUSES = (
     (
         r"maximum recursion depth",
-        "A function that calls itself without end: in a whole model your part stands in the place of the model's own.",
+        "It calls its own name. Was another function meant, with a name much like it?",
     ),
     (
         r"'Tensor' object is not callable",

@@ -25,6 +25,7 @@ class Case:
         train: put a module into training mode.
         device: where the inputs are put.
         weights: what every module gets in this case, drawn when it is first needed.
+        odd: no case to show where a plain one fails as well.
     """
 
     args: tuple[Any, ...]
@@ -35,13 +36,24 @@ class Case:
     train: bool = False
     device: str = "cpu"
     weights: dict[str, Tensor] | None = None
+    odd: bool = False
+
+    @property
+    def types(self) -> set[object]:
+        """The devices and types of its tensors."""
+        tensors = (arg for arg in self.args if isinstance(arg, Tensor))
+        return {
+            self.device,
+            *(arg.dtype for arg in tensors if arg.dtype.is_floating_point),
+        }
 
     @property
     def weight(self) -> int:
         """How much there is to look at."""
         tensors = [arg for arg in self.args if isinstance(arg, Tensor)]
         hidden = 1000 * (len(tensors) < len(self.args)) + 10_000 * self.grad
-        special = 5000 * (1 in self.sizes.values())  # any other shows more
+        odd = 1 in self.sizes.values() or self.odd
+        special = 5000 * odd  # any other shows more
         hidden += 20_000 * self.train
         return sum(tensor.numel() for tensor in tensors) + hidden + special
 

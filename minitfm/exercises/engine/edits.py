@@ -6,6 +6,7 @@ that fits no known mistake, and the tests reject each that differs from the refe
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -47,6 +48,8 @@ METHODS = {
     "ones": ("zeros",),
     "cross_entropy": ("nll_loss",),
 }
+STATEMENTS = 12  # of a source whose lines are not shown
+BRIEF = 24  # characters of a piece that may be shown whole
 MODULES = ("torch", "F", "math", "nn")
 SQUASHING = ("tanh", "sigmoid", "softmax", "relu", "exp", "sqrt", "log")
 
@@ -79,8 +82,10 @@ class Edit:
         start, end: which characters of the source it replaces.
         new: by what.
         was, now: the smallest piece that shows it, before and after.
-        line: the line of the source in which it is.
+        line: the line of the source in which it is; "" in a source so short that it
+            would give the answer away.
         of: whose source it is.
+        detached: what no gradient goes through any more, if that is all it does.
         label: both, unique in its source.
     """
 
@@ -92,6 +97,7 @@ class Edit:
     now: str
     line: str = ""
     of: str = "the reference"
+    detached: str = ""
 
     @property
     def label(self) -> str:
@@ -103,8 +109,34 @@ class Edit:
         return source[: self.start] + self.new + source[self.end :]
 
     def __str__(self) -> str:
-        told = f"`{self.now}` where {self.of} has `{self.was}`"
-        return told if self.line in ("", self.was) else f"{told}, in `{self.line}`"
+        if self.line:
+            told = f"`{self.now}` where {self.of} has `{self.was}`"
+            return told if self.line == self.was else f"{told}, in `{self.line}`"
+        was, now = fragments(self.was, self.now)
+        if not now:
+            return f"`{was}` left out"
+        return f"`{now}` where {self.of} has `{was}`"
+
+
+def fragments(was: str, now: str) -> tuple[str, str]:
+    """What differs between two pieces of code, without what they share, so that a long
+    one is not given away; short ones as they are.
+    """
+    if len(was) <= BRIEF:
+        return was, now
+    if now in was:  # an operand or a call that is missing
+        before, after = was.split(now, 1)
+        around = f"{before}…{after}" if before and after else f"{before}{after}"
+        return around.strip(), ""
+    old, new = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (was, now))
+    first = next(
+        (i for i, (a, b) in enumerate(zip(old, new)) if a != b),
+        min(len(old), len(new)),
+    )
+    old, new = old[first:], new[first:]
+    while old and new and old[-1] == new[-1]:
+        old, new = old[:-1], new[:-1]
+    return "".join(old).strip(), "".join(new).strip()
 
 
 def edits(source: str, of: str = "the reference") -> list[Edit]:
@@ -112,6 +144,7 @@ def edits(source: str, of: str = "the reference") -> list[Edit]:
     tree = ast.parse(source)
     lines = Positions(source)
     seen, found = {ast.unparse(tree)}, []
+    brief = sum(isinstance(node, ast.stmt) for node in ast.walk(tree)) <= STATEMENTS
     for body, names in _bodies(tree):
         for node, above in body:
             for kind, change in _changes(node, above, names):
@@ -122,7 +155,8 @@ def edits(source: str, of: str = "the reference") -> list[Edit]:
                     continue
                 if text not in seen:
                     seen.add(text)
-                    found.append(replace(edit, of=of))
+                    line = "" if brief else edit.line
+                    found.append(replace(edit, of=of, line=line))
     return sorted(found, key=lambda edit: ORDER.index(edit.kind))
 
 
@@ -229,7 +263,8 @@ def _edit(
     was, now = _shown(node, change, above, lines)
     begin = lines.source.rfind("\n", 0, start) + 1
     line = _short(lines.source[begin:].partition("\n")[0])
-    return Edit(kind, start, end, new, was, now, line)
+    detached = ast.unparse(node) if new.endswith(".detach()") else ""
+    return Edit(kind, start, end, new, was, now, line, detached=detached)
 
 
 def _shown(
@@ -354,8 +389,9 @@ def _constants(
         axis = _is_axis(node, above)
         kind = "another axis" if axis else "another constant"
         several = (-1, -2, 0, 1, 2) if axis else ()
+        subtracted = isinstance(above[-1], ast.BinOp) and node is above[-1].right
         for other in (*several, value + 1, value - 1, 2 * value, -value):
-            if other != value:
+            if other != value and not (subtracted and other < 0):
                 yield kind, ast.Constant(other)
     elif isinstance(value, float):
         for number in (value * 2, value / 10, 0.0):

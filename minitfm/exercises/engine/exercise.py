@@ -6,8 +6,9 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -17,8 +18,11 @@ from minitfm.exercises.engine import texts
 from minitfm.exercises.engine.causes import cause, outsider
 from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.compare import (
+    LITTLE,
     close,
+    guess,
     one_number,
+    open_type,
     preview,
     same,
     wrong_dtype,
@@ -49,9 +53,11 @@ from minitfm.exercises.engine.relate import (
 from minitfm.exercises.engine.run import called, guarded
 from minitfm.exercises.engine.say import (
     CHANGED,
+    CHANGED_LIST,
     ENDLESS,
     MIXED,
     RANDOM,
+    REMEMBERS,
     Clock,
     gradient,
     one_edit,
@@ -479,7 +485,8 @@ class Exercise(Task):
         )
         if view:
             args = tuple(as_view(arg) for arg in args)
-        return Case(args, self._init(**sizes), note, sizes, grad)
+        odd = view or bool(zero) or "spread" in options or "dtype" in options
+        return Case(args, self._init(**sizes), note, sizes, grad, odd=odd and not grad)
 
     def _drawn(self, draw: Draw, sizes: dict[str, int]) -> tuple[Any, ...]:
         if self._inputs is not None:
@@ -495,9 +502,16 @@ class Exercise(Task):
         return self._truth
 
     def observe(
-        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
+        self,
+        candidate: Any,
+        case: Case,
+        seconds: float = 60.0,
+        seed: int = 0,
+        after: tuple[Any, ...] = (),
     ) -> Outcome:
-        """Run one implementation on one case."""
+        """Run one implementation on one case, a module perhaps ``after`` it was called
+        with something else.
+        """
         return observe(
             self.reference,
             candidate,
@@ -505,9 +519,19 @@ class Exercise(Task):
             self.inputs,
             seconds,
             seed,
-            tuple(name for name, _ in self.results) if len(self.results) > 1 else (),
+            tuple((name, len(axes)) for name, axes in self.results)
+            if len(self.results) > 1
+            else (),
             not self.gradients,
+            self._number,
+            after,
         )
+
+    @property
+    def _number(self) -> bool:
+        """Whether one number is due, which may have decimals."""
+        values = self._truth[0][1].values if self._truth else ()
+        return not self.gradients and len(values) == 1 and one_number(values[0])
 
     # The verdict
 
@@ -544,8 +568,30 @@ class Exercise(Task):
             again = self.observe(answer, self.truth()[0][0], clock.left, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")
+        if isinstance(self.reference, type) and self._remembers(answer, clock):
+            return self._no(REMEMBERS, "unknown mistake", ("kept in the layer",))
         printed = any(outcome.printed for outcome in outcomes)
         return Result(self.name, True, praise(bool(calls), printed), "right")
+
+    def _remembers(self, answer: Any, clock: Clock) -> bool:
+        """Whether a layer gives another result after a call with other inputs."""
+        truth = [(case, due) for case, due in self.truth() if due.values]
+        for (before, _), (case, due) in pairwise(truth):
+            if before.init != case.init or before.types != case.types:
+                before = self._another(case)
+            with clock:
+                second = self.observe(answer, case, clock.left, after=before.args)
+            if second.raised or (not second.stopped and not same(second, due)):
+                return True
+        return False
+
+    def _another(self, case: Case) -> Case:
+        """The same call with other numbers."""
+        turned = tuple(
+            arg.flip(0, 1) * 1.5 + 0.1 if numbers_in(arg) and arg.ndim > 1 else arg
+            for arg in case.args
+        )
+        return replace(case, args=turned)
 
     def _unusable(self, answer: Any) -> str:
         a_class = isinstance(self.reference, type)
@@ -588,7 +634,8 @@ class Exercise(Task):
         if outcome.strange.startswith("None") and blank(answer):
             return self._not_attempted()
         if outcome.strange:
-            what = f"It should return a tensor; it returned {outcome.strange}."
+            due = "one number" if self._number else "a tensor"
+            what = f"It should return {due}; it returned {outcome.strange}."
             return self._no(what, "error", (f"returns {outcome.strange}",))
         return None
 
@@ -609,9 +656,15 @@ class Exercise(Task):
         found = explain.known(outcomes)
         if found:
             return self._told(found, outcome)
+        lists = [
+            name
+            for name, arg in zip(self.inputs, case.args)
+            if isinstance(arg, list | tuple)
+        ]
         for seen in outcomes:
             if seen.changed:
-                told_so = CHANGED.format(name=seen.changed[0])
+                said = CHANGED_LIST if seen.changed[0] in lists else CHANGED
+                told_so = said.format(name=seen.changed[0])
                 return self._no(told_so, "unknown mistake", ("an input overwritten",))
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
@@ -644,6 +697,8 @@ class Exercise(Task):
         if not name and self._right_alone(answer, rows):
             name, said = "rows mixed", MIXED
         message = self._difference(rows, case, outcome, truth)
+        if not name and LITTLE not in message and any(map(weighs_a_little, rows)):
+            name, said = "weighs a little", LITTLE
         return self._no(
             f"{said} {message}".strip(), "unknown mistake", (name,) * bool(name)
         )
@@ -692,7 +747,7 @@ class Exercise(Task):
                 or (cause(error, case) and not re.search(r"\d", error.text))
             )
             if (error := outcome.raised)
-            else not same(outcome, truth)
+            else not same(outcome, truth) and not nothing_but_nan(outcome)
             for (case, truth), outcome in zip(self.truth(), outcomes)
         )
 
@@ -715,12 +770,12 @@ class Exercise(Task):
         good -= {row[0].note for row in rows if row[0] is case}
         fine = sorted(note for note in good if note)
         more = f" and {len(fine) - 3} more" if len(fine) > 3 else ""
-        tail = f" (Right already: {', '.join(fine[:3])}{more}.)" if fine else ""
+        tail = f" (Right already: {'; '.join(fine[:3])}{more}.)" if fine else ""
         part = next(
             (
                 i
                 for i, (got, want) in enumerate(zip(outcome.values, truth.values))
-                if not close(got, want, outcome.plain)
+                if not close(got, want, open_type(outcome))
             ),
             None,
         )
@@ -735,7 +790,8 @@ class Exercise(Task):
             return f"The result is on {got.device}, the inputs are on {want.device}: make new tensors where `x.device` is."
         if got.shape != want.shape:
             return note + wrong_shape(got, want, axes, case) + tail
-        alike = outcome.plain and one_number(got) and one_number(want)
+        floats = got.is_floating_point() and want.is_floating_point()
+        alike = open_type(outcome) and floats
         if got.dtype != want.dtype and not alike:
             return note + wrong_dtype(got, want) + tail
         got = got.to(want.dtype) if alike else got
@@ -750,6 +806,25 @@ def returned(outcome: Outcome, arg: Any) -> bool:
     if outcome.excused or not isinstance(arg, Tensor):
         return outcome.excused
     return len(outcome.values) == 1 and unchanged(outcome.values[0], arg)
+
+
+def weighs_a_little(row: tuple[Case, Outcome, Outcome]) -> bool:
+    """Whether a result is nearly right where something is masked."""
+    case, got, want = row
+    if same(got, want) or case.device == "meta" or len(got.values) != len(want.values):
+        return False
+    pairs = zip(got.values, want.values)
+    return any(
+        a.shape == b.shape and a.dtype == b.dtype and guess(a, b, case) == LITTLE
+        for a, b in pairs
+    )
+
+
+def nothing_but_nan(outcome: Outcome) -> bool:
+    """Whether every number is NaN, for which there are too many ways."""
+    return bool(outcome.values) and all(
+        one.is_floating_point() and bool(one.isnan().all()) for one in outcome.values
+    )
 
 
 def _has_numbers(arg: Any) -> bool:

@@ -3,6 +3,7 @@ seen from outside.
 """
 
 import copy
+import dis
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,13 +12,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor, equal, nn
 
 from minitfm.exercises.engine.draw import Case
 from minitfm.exercises.engine.run import Complaint, Raised, guarded
 
 TENSORS = (Tensor, nn.Parameter)
 SEEDS = 10_000
+WIDTHS = (torch.float32, torch.float64, torch.int64, torch.int32)
+# The instructions of a function that does nothing
+NOTHING = ("RESUME", "NOP", "POP_TOP", "LOAD_CONST", "RETURN_CONST", "RETURN_VALUE")
 
 
 @dataclass
@@ -35,7 +39,10 @@ class Outcome:
         printed: something was printed.
         excused: the case cannot judge this code (a loop over numbers cannot run on a
             device without data).
-        plain: numbers pass for tensors, and one number may have another type.
+        plain: numbers pass for tensors, and the type of the numbers is left open.
+        typeless: whatever type of floating-point numbers it has will do: the exercise
+            is plain, and either its inputs have a type, which nobody was asked to keep,
+            or they have none, and this is no tensor.
     """
 
     values: tuple[Tensor, ...] = ()
@@ -47,6 +54,7 @@ class Outcome:
     printed: bool = False
     excused: bool = False
     plain: bool = False
+    typeless: bool = False
 
 
 def observe(
@@ -56,8 +64,10 @@ def observe(
     inputs: list[str],
     seconds: float = 60.0,
     seed: int = 0,
-    results: tuple[str, ...] = (),
+    results: tuple[tuple[str, int], ...] = (),
     plain: bool = False,
+    number: bool = False,
+    after: tuple[Any, ...] = (),
 ) -> Outcome:
     """Run ``candidate``, a function or a class of modules like ``reference``, on one
     case.
@@ -69,8 +79,10 @@ def observe(
         inputs: the arguments' names.
         seconds: after which it is stopped.
         seed: of torch's, NumPy's and Python's random numbers.
-        results: the names of the results where there are several.
+        results: name and number of axes of each result where there are several.
         plain: numbers, lists and arrays pass for tensors.
+        number: one number is due.
+        after: what a module is called with before.
     """
     ran = guarded(
         _call,
@@ -81,6 +93,8 @@ def observe(
         seed,
         results,
         plain,
+        number,
+        after,
         seconds=seconds,
         seed=seed,
     )
@@ -101,8 +115,10 @@ def _call(
     case: Case,
     inputs: list[str],
     seed: int,
-    results: tuple[str, ...],
+    results: tuple[tuple[str, int], ...],
     plain: bool,
+    number: bool,
+    after: tuple[Any, ...],
 ) -> Outcome:
     leaves, args = [], []
     weights: list[nn.Parameter] = []
@@ -116,14 +132,10 @@ def _call(
                 leaves.append(arg.requires_grad_())
                 # a write into a leaf would raise instead of being noticed
                 arg = copied(arg)
+        else:
+            arg = copy.deepcopy(arg)  # a list, perhaps of modules
         args.append(arg)
-    held = [
-        (f"{name}.{part}", weight, weight.detach().clone())
-        for name, arg in zip(inputs, args)
-        if isinstance(arg, nn.Module)
-        for part, weight in arg.named_parameters()
-    ]
-    before = [arg.detach().clone() if isinstance(arg, Tensor) else None for arg in args]
+    before = [held(arg) for arg in args]
     subject = candidate
     if isinstance(reference, type):
         subject = made(reference, candidate, case)
@@ -131,26 +143,64 @@ def _call(
         torch.default_generator.manual_seed(
             seed
         )  # making a module draws numbers, and not always as many
+        if after:
+            subject(*copy.deepcopy(after))
+            torch.default_generator.manual_seed(seed)
     value = subject(*args)
     changed = [
         name
         for name, arg, old in zip(inputs, args, before)
-        if old is not None and not unchanged(arg, old)
+        if not isinstance(arg, nn.Module) and not intact(arg, old)
     ]
-    changed += [name for name, now, old in held if not unchanged(now, old)]
+    changed += [
+        f"{name}.{part}"
+        for name, arg, old in zip(inputs, args, before)
+        if isinstance(arg, nn.Module)
+        for part, weight in arg.named_parameters()
+        if part in old and not unchanged(weight, old[part])
+    ]
     if value is None and blank(candidate):
         return Outcome(strange=in_words(value))
     values = unpacked(value, results) if results else (value,)
     dtype = next((a.dtype for a in args if numbers_in(a)), torch.float64)
-    values = tuple(as_tensor(one, plain, dtype) for one in values)
+    typeless = plain and (any(map(numbers_in, args)) or not any(map(usable, values)))
+    values = tuple(as_tensor(one, plain, dtype, number) for one in values)
     if plain and not any(isinstance(arg, Tensor | nn.Module) for arg in args):
         values = tuple(map(narrowed, values))
+    typeless = typeless and all(
+        isinstance(one, Tensor) and one.dtype in WIDTHS for one in values
+    )
     for one in values:
         if not usable(one):
             return Outcome(strange=in_words(one), changed=tuple(changed))
     gradients = _gradients(values, leaves, weights) if case.grad and not changed else ()
     kept = tuple(one.detach().clone() for one in values)
-    return Outcome(kept, gradients, changed=tuple(changed), plain=plain)
+    return Outcome(
+        kept, gradients, changed=tuple(changed), plain=plain, typeless=typeless
+    )
+
+
+def held(arg: Any) -> Any:
+    """What an input holds, to be compared with what it holds after the call."""
+    if isinstance(arg, nn.Module):
+        return {part: held(weight) for part, weight in arg.named_parameters()}
+    if isinstance(arg, Tensor):
+        return arg.detach().clone()
+    return [held(one) for one in arg] if isinstance(arg, list | tuple) else arg
+
+
+def intact(arg: Any, before: Any) -> bool:
+    """Whether an input still holds that."""
+    if isinstance(arg, Tensor) and isinstance(before, Tensor):
+        return unchanged(arg, before)
+    if isinstance(arg, nn.Module) and isinstance(before, dict):
+        now = dict(arg.named_parameters())
+        return now.keys() == before.keys() and all(
+            unchanged(now[part], old) for part, old in before.items()
+        )
+    if isinstance(arg, list | tuple) and isinstance(before, list):
+        return len(arg) == len(before) and all(map(intact, arg, before))
+    return type(arg) is type(before) and (arg is before or bool(arg == before))
 
 
 def usable(value: Any) -> bool:
@@ -165,17 +215,24 @@ def numbers_in(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
-def as_tensor(value: Any, plain: bool, dtype: torch.dtype) -> Any:
+def as_tensor(value: Any, plain: bool, dtype: torch.dtype, number: bool = False) -> Any:
     """A number, an array or a list of numbers as the tensor that it stands for, where
-    the exercise asks for no gradient; anything else as it is.
+    the exercise asks for no gradient, and a list of tensors everywhere; anything else as
+    it is. Where one ``number`` is due, it may be whole, and a pair of parentheses with a
+    comma in them is none.
     """
+    if number and isinstance(value, tuple | list | complex):
+        return value
+    if number and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
     numbers = isinstance(value, int | float | np.number | np.ndarray | list | tuple)
     if plain and usable(value) and value.is_floating_point() and value.shape == (1,):
         return value.squeeze(0)
+    if isinstance(value, list | tuple) and any(map(usable, value)):
+        even = len({(one.shape, one.dtype) for one in value if usable(one)}) == 1
+        return torch.stack(tuple(value)) if even and all(map(usable, value)) else value
     if not plain or not numbers or isinstance(value, bool):
         return value
-    if isinstance(value, list | tuple) and any(map(usable, value)):
-        return torch.stack(tuple(value)) if all(map(usable, value)) else value
     try:
         tensor = torch.as_tensor(np.asarray(value))
     except (TypeError, ValueError, RuntimeError):
@@ -191,16 +248,21 @@ def narrowed(value: Any) -> Any:
     return value.to(torch.float32) if one_number else value
 
 
-def unpacked(value: Any, names: tuple[str, ...]) -> tuple[Any, ...]:
-    """The several results of a call.
+def unpacked(value: Any, results: tuple[tuple[str, int], ...]) -> tuple[Any, ...]:
+    """The several results of a call, as named and with so many axes each, perhaps
+    stacked.
 
     Raises:
         Complaint: if they are not as many as named, or one is no tensor.
     """
+    names = [name for name, _ in results]
     quoted = [f"`{name}`" for name in names]
     due = f"It should return {', '.join(quoted[:-1])} and {quoted[-1]}, in this order"
     if isinstance(value, GeneratorType | map | zip):
         value = tuple(value)
+    alike = usable(value) and len({axes for _, axes in results}) == 1
+    if alike and value.ndim == results[0][1] + 1 and len(value) == len(results):
+        return tuple(value)
     if issubclass(type(value), Tensor):
         raise Complaint(f"{due}; it returned one tensor.")
     if not issubclass(type(value), tuple | list):
@@ -228,7 +290,7 @@ def unchanged(now: Tensor, before: Tensor) -> bool:
         before.device,
     ):
         return False
-    return now.device.type == "meta" or torch.equal(now.detach(), before)
+    return now.device.type == "meta" or equal(now.detach(), before)
 
 
 def _gradients(
@@ -351,15 +413,10 @@ def blank(answer: Any) -> bool:
     a docstring in it.
     """
     code = code_of(answer)
-    return (
-        code is not None
-        and not code.co_names
-        and not set(code.co_varnames[code.co_argcount :])
-        and code.co_nlocals <= (code.co_argcount + code.co_kwonlyargcount)
-        and all(
-            constant is None or constant is ... or isinstance(constant, str)
-            for constant in code.co_consts
-        )
+    return code is not None and all(
+        one.opname in NOTHING and one.argval in (None, ..., 0)
+        for one in dis.get_instructions(code)
+        if one.opname != "LOAD_CONST" or not isinstance(one.argval, str)
     )
 
 

@@ -11,7 +11,7 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from minitfm.exercises.engine.compare import close, same, wrong_dtype
+from minitfm.exercises.engine.compare import close, open_type, same, wrong_dtype
 from minitfm.exercises.engine.draw import Case
 from minitfm.exercises.engine.observe import Outcome, numbers_in
 
@@ -59,7 +59,7 @@ def relation(rows: Rows, results: tuple[tuple[str, Axes], ...]) -> Relation:
 
 def _agree(row: tuple[Case, Outcome, Outcome], part: int) -> bool:
     _, got, want = row
-    return close(got.values[part], want.values[part], got.plain)
+    return close(got.values[part], want.values[part], open_type(got))
 
 
 def _fits(make: Callable[[Tensor], Tensor], got: Tensor, want: Tensor) -> bool:
@@ -98,7 +98,8 @@ def _in_place(want: Tensor, names: Axes) -> Iterator[Made]:
             said = f"{{whose}} is everywhere {what} of what it should be."
             yield f"{what} of it", said, make
         for places in range(ROUNDED + 1):
-            said = f"{{whose}} is rounded to {places} decimal places; leave it as it comes."
+            count = f"{places} decimal place{'s' * (places != 1)}"
+            said = f"{{whose}} is rounded to {count}; leave it as it comes."
             yield "rounded", said, partial(torch.round, decimals=places)
     for k, name in enumerate(names):
         if want.shape[k] < 2:
@@ -180,7 +181,7 @@ def limit(rows: Rows) -> Relation:
     for case, got, want in rows:
         if got.excused or len(got.values) != len(want.values):
             return "", ""
-        good = all(close(a, b, got.plain) for a, b in zip(got.values, want.values))
+        good = all(close(a, b, open_type(got)) for a, b in zip(got.values, want.values))
         sizes = [
             arg.abs().max().item()
             for arg in case.args
@@ -218,7 +219,7 @@ def gradient_only(rows: Rows) -> bool:
     pairs = []
     for _, got, want in rows:
         if len(got.values) != len(want.values) or not all(
-            close(a, b, got.plain) for a, b in zip(got.values, want.values)
+            close(a, b, open_type(got)) for a, b in zip(got.values, want.values)
         ):
             return False
         pairs += list(zip(got.gradients, want.gradients))

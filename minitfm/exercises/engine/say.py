@@ -16,10 +16,19 @@ CHANGED = (
     "Your code overwrites its input `{name}` (`+=`, `*=`, `masked_fill_`, `x[i] = …` change the caller's tensor). "
     "Write into a new tensor: `x = x + 1`, `x.masked_fill(…)`, or work on `x.clone()`."
 )
+CHANGED_LIST = (
+    "Your code overwrites its input `{name}`: what changes a list in place (`sort`, `reverse`, `pop`, `remove`, `append`, "
+    "`x[i] = …`), or what stands in it, changes the caller's own. Work on a copy, `list({name})` or `sorted({name})`."
+)
+REMEMBERS = (
+    "A new layer gives the right result the first time it is called, and a wrong one the second time, with other "
+    "inputs: something that belongs to one call is kept in the layer (`self.… = …` in `forward`). Use plain variables."
+)
 MIXED = (
     "Each row of the batch by itself comes out right, several at once do not: something mixes the rows, or takes from one "
     "of them what each has of its own (an axis, `[0]`, a number handed on from row to row)."
 )
+CUT = "`.detach()`, `.data`, `.item()`, `torch.tensor(…)`, NumPy and `torch.no_grad()` cut it."
 GRADIENT = "The values are right, the gradient is not: "
 
 
@@ -29,7 +38,7 @@ def gradient(got: Outcome, want: Outcome) -> str:
     if any(a.isnan().any() and not b.isnan().any() for a, b in pairs):
         return f"{GRADIENT}it is NaN. 0 · ∞ does that, where a branch that is not taken is differentiated, too (√0, log 0, `torch.where`)."
     if any(not a.any() and b.any() for a, b in pairs):
-        return f"{GRADIENT}it does not flow everywhere it should. `.detach()`, `.data`, `.item()`, `torch.tensor(…)` and `torch.no_grad()` cut it."
+        return f"{GRADIENT}it does not flow everywhere it should. {CUT}"
     return f"{GRADIENT}it is another one. A part of it was cut on one way and not on the other (`.detach()`), or something scales or limits it on its way back."
 
 
@@ -77,6 +86,9 @@ def message(mistake: Any) -> str:
 
 def one_edit(edit: Edit) -> str:
     """What is said of an answer that one edit of the reference gives."""
+    if edit.detached:
+        way = f"through `{edit.detached}`" if len(edit.detached) < 16 else "everywhere"
+        return f"{GRADIENT}it does not flow {way}. {CUT}"
     kind = f"{edit.kind[:1].upper()}{edit.kind[1:]}"
     return f"{kind}: exactly this comes out with {edit}."
 
