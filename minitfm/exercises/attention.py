@@ -46,7 +46,9 @@ def _odd_weights(draw: Draw) -> list[Case]:
     one = torch.eye(4, dtype=torch.float64).unsqueeze(0)
     flat = torch.full((1, 2, 5), 0.2, dtype=torch.float64)
     nothing = torch.tensor([[[0.0, 0, 0, 0], [0.5, 0.5, 0, 0]]], dtype=torch.float64)
+    many = torch.full((1, 2, 60), 1 / 60, dtype=torch.float64)
     return [
+        Case((many,), (), "with sixty equal weights"),
         Case((one,), (), "where all the weight is on one key"),
         Case((flat,), (), "where all weights are equal"),
         Case((nothing,), (), "with a query that may look at nothing"),
@@ -78,6 +80,8 @@ unweighted: (weights * logs).sum(-1) => logs.mean(-1)
 over the queries: (weights * logs).sum(-1) => (weights * logs).sum(-2)
 + weights.sum(-1) > 0 => weights.sum(-2) > 0
 bits against e: .log() => .log2()
+base 10: .log() => .log10()
+softmax again: logs = torch.where(weights > 0, weights, 1.0).log()⏎    count = (-(weights * logs).sum(-1)).exp() => logs = weights.log_softmax(-1)⏎    count = (-(logs.exp() * logs).sum(-1)).exp()
 e against bits: (-(weights * logs).sum(-1)).exp() => 2 ** -(weights * logs).sum(-1)
 """,
     wrong={
@@ -106,7 +110,15 @@ def length_by_bisection(share: float, keys: int, d_k: int) -> float:
 
 
 def _lengths(draw: Draw) -> list[Case]:
-    wanted = [(0.5, 3, 4), (0.9, 10, 64), (0.99, 5, 1), (0.6, 7, 16), (0.3, 4, 9)]
+    wanted = [
+        (0.5, 3, 4),
+        (0.9, 10, 64),
+        (0.99, 5, 1),
+        (0.6, 7, 16),
+        (0.3, 4, 9),
+        (0.75, 2, 4),
+        (0.21, 5, 2),
+    ]
     return [
         Case(args, (), f"with share {args[0]}, {args[1]} keys, d_k = {args[2]}")
         for args in wanted
@@ -152,10 +164,19 @@ def _parts(draw: Draw, batch: int, query: int, d_v: int) -> tuple[Tensor, ...]:
 
 def _empty_part(draw: Draw) -> list[Case]:
     a, log_a, b, log_b = _parts(draw, 2, 3, 4)
+    apart = (a, log_a - 3_000.0, b, log_b + 3_000.0)
+    spread = torch.tensor([[5_000.0, -5_000.0, 0.0]], dtype=torch.float64)
+    several = (a, log_a + spread, b, log_b + spread)
+    a, log_a, b, log_b = (part.clone() for part in (a, log_a, b, log_b))
     log_a[0], a[0] = -torch.inf, 0.0
+    other = (b, log_b, a, log_a)
     far = (a, log_a + 5_000.0, b, log_b + 5_000.0)
     return [
-        Case((a, log_a, b, log_b), (), "where a part is empty"),
+        Case((a, log_a, b, log_b), (), "where a is empty for some queries"),
+        Case(other, (), "where b is empty for some queries"),
+        Case(several, (), "with scores of 5,000 for one query, −5,000 for another"),
+        Case(apart, (), "where b has much larger scores than a"),
+        Case((*apart[2:], *apart[:2]), (), "where a has much larger scores than b"),
         Case(far, (), "with scores in the thousands"),
     ]
 
@@ -194,6 +215,11 @@ plain mean: share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b => (a + b) / 2
 plain sum: share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b => a + b
 logs as weights: (log_a - log).exp(), (log_b - log).exp() => log_a / (log_a + log_b), log_b / (log_a + log_b)
 logs added: torch.logaddexp(log_a, log_b) => log_a + log_b
+logs added at the end: return output, log => return output, log_a + log_b
+larger log at the end: return output, log => return output, torch.maximum(log_a, log_b)
+the largest not added back: return output, log => return output, log - torch.maximum(log_a, log_b)
+base 2: torch.logaddexp(log_a, log_b) => torch.logaddexp2(log_a, log_b)
+larger part alone: output = share_a.unsqueeze(-1) * a + share_b.unsqueeze(-1) * b => output = a.where((log_a > log_b).unsqueeze(-1), b)
 larger log: torch.logaddexp(log_a, log_b) => torch.maximum(log_a, log_b)
 parts exchanged: (log_a - log).exp(), (log_b - log).exp() => (log_b - log).exp(), (log_a - log).exp()
 not divided: (log_a - log).exp(), (log_b - log).exp() => log_a.exp(), log_b.exp()
@@ -248,17 +274,21 @@ attention_slope = Exercise(
     return covariance / math.sqrt(d_k)""",
     package=slope_by_autograd,
     special=_loud_query,
-    without=["with numbers of size 100"],  # there the derivative is 0 but for rounding
+    # of size 100 the derivative is 0 but for rounding; autograd takes its time with many
+    without=["with numbers of size 100", "with sizes around 20"],
     gradients=False,
     mistakes="""
 overflow: weights = (query @ key.mT / math.sqrt(d_k)).softmax(-1) => weights = (query @ key.mT / math.sqrt(d_k)).exp()⏎    weights = weights / weights.sum(-1, keepdim=True)
 root missing: return covariance / math.sqrt(d_k) => return covariance
+divided by the root of d_v: return covariance / math.sqrt(d_k) => return covariance / math.sqrt(value.shape[-1])
+scores scaled by d_v: d_k = query.shape[-1] => d_k = value.shape[-1]
 divided by d_k: return covariance / math.sqrt(d_k) => return covariance / d_k
 means not subtracted:  - mean_value.unsqueeze(-1) * mean_key.unsqueeze(-2) =>
 means added: together - mean_value => together + mean_value
 scores not scaled: (query @ key.mT / math.sqrt(d_k)) => (query @ key.mT)
 plain means: weights @ value, weights @ key => value.mean(1, keepdim=True), key.mean(1, keepdim=True)
 plain covariance: .softmax(-1) => .softmax(-1) * 0 + 1 / key.shape[1]
+every query by every query: return covariance / math.sqrt(d_k) => from torch.autograd.functional import jacobian⏎    return jacobian(lambda x: (x @ key.mT / math.sqrt(d_k)).softmax(-1) @ value, query)
 axes exchanged: return covariance / math.sqrt(d_k) => return (covariance / math.sqrt(d_k)).mT
 sample covariance: return covariance / math.sqrt(d_k) => return covariance / math.sqrt(d_k) * key.shape[1] / (key.shape[1] - 1 + 1e-9)
 """,
@@ -351,6 +381,9 @@ mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask,
 + weights.where(mask, 0.0) => weights
 mask inverted, NaN: scores.where(mask, -math.inf) => scores.masked_fill(mask, -math.inf)
 + weights.where(mask, 0.0) => weights
+scores multiplied by the mask: scores.where(mask, -math.inf) => (scores * mask)
++ weights.where(mask, 0.0) => weights
+tanh of the scores: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1)⏎        scores = scores.tanh()
 values through the matrix: weights @ value => weights @ self.matrix(value)
 keys averaged: weights @ value => weights @ key
 """,

@@ -72,6 +72,10 @@ CAUSES = (
         "On axis {2} a size of {0} meets one of {1}, and neither is 1.",
     ),
     (
+        r"Expected parameter probs .* constraint Simplex",
+        "`Categorical` wants probabilities that sum to 1, and a row of zeros does not.",
+    ),
+    (
         r"'PackedSequence' object",
         (
             "A packed sequence is how `torch.nn` leaves padding out. The networks of this course take the plain tensor and "

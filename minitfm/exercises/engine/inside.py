@@ -70,7 +70,12 @@ class Inside(Exercise):
         return []
 
     def observe(
-        self, candidate: Any, case: Case, seconds: float = 60.0, seed: int = 0
+        self,
+        candidate: Any,
+        case: Case,
+        seconds: float = 60.0,
+        seed: int = 0,
+        after: tuple[Any, ...] = (),
     ) -> Outcome:
         """Run the model of the case with the candidate inside, or as it is where that
         is the reference.
@@ -81,7 +86,7 @@ class Inside(Exercise):
             with plugged(**parts):
                 return self.call(*args)
 
-        return super().observe(run, case, seconds, seed)
+        return super().observe(run, case, seconds, seed, after)
 
     def _unusable(self, answer: Any) -> str:
         return ""  # it has passed alone
