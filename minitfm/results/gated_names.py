@@ -1,9 +1,10 @@
-"""Names of countries, letter by letter, with and without gates: one row a network and
-seed.
+"""Names of countries, letter by letter, with and without gates: one row a network,
+learning rate and seed.
 
 The runs that chapter 2 shows::
 
     python -m minitfm.results.gated_names --seeds 0 1 2
+    python -m minitfm.results.gated_names --seeds 0 1 2 --rate 0.006
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.
@@ -85,6 +86,7 @@ def main() -> None:
     parser.add_argument("--networks", nargs="+", default=list(NETWORKS))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--rate", type=float, default=3e-3)
     parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
     options = parser.parse_args()
 
@@ -102,7 +104,7 @@ def main() -> None:
                 name_loss,
                 shuffled(names, batch=64, seed=seed),
                 options.steps,
-                learning_rate=3e-3,
+                learning_rate=options.rate,
                 decay=True,
                 progress=False,
             )
@@ -111,6 +113,7 @@ def main() -> None:
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "seed": seed,
                 "steps": options.steps,
+                "learning_rate": options.rate,
                 "perplexity": f"{perplexity(model, test):.3f}",
                 "seconds": round(history.seconds),
                 "threads": torch.get_num_threads(),

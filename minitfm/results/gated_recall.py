@@ -1,9 +1,10 @@
 """Recall of the first symbol by networks with and without gates: one row a network,
-start, length and seed.
+start, length, learning rate and seed.
 
 The runs that chapter 2 shows::
 
     python -m minitfm.results.gated_recall --lengths 10 20 40 80 --seeds 0 1 2
+    python -m minitfm.results.gated_recall --lengths 20 40 80 --seeds 0 1 2 --rate 0.01
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.
@@ -43,6 +44,7 @@ NETWORKS: dict[str, tuple[type[RNN] | type[LSTM], int, dict[str, float]]] = {
     "LSTM, bias 5": (LSTM, 64, {"forget_gate": 5.0}),
     "LSTM, 5 and -5": (LSTM, 64, {"forget_gate": 5.0, "input_gate": -5.0}),
     "GRU": (GRU, 74, {}),
+    "GRU, bias 3": (GRU, 74, {"update_gate": 3.0}),
     "GRU, bias 5": (GRU, 74, {"update_gate": 5.0}),
 }
 
