@@ -21,9 +21,7 @@ from minitfm.lstm import LSTM, GRUCell, LSTMCell, forget_bias_
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter(
-    "lstm", asks="lstm_parameters half_life lstm_step gru_step lstm_inside"
-)
+chapter = Chapter("lstm", asks="lstm_parameters half_life gru_step lstm lstm_inside")
 progress = chapter.progress
 
 D, H = 32, 64
@@ -179,6 +177,8 @@ candidate last: input, forget, candidate, output = => input, forget, output, can
 candidate second: input, forget, candidate, output = => input, candidate, forget, output =
 forget gate, input gate, output gate, candidate: input, forget, candidate, output = => forget, input, output, candidate =
 gates interleaved: .chunk(4, dim=1) => .unflatten(1, (-1, 4)).unbind(2)
+pieces of four: .chunk(4, dim=1) => .split(4, dim=1)
+cut along the batch: .chunk(4, dim=1) => .chunk(4)
 sigmoid for the candidate: candidate.tanh() => candidate.sigmoid()
 candidate as it is: candidate.tanh() => candidate
 tanh for the gates: .sigmoid() => .tanh()
@@ -262,6 +262,8 @@ gates exchanged: reset_x, update_x, candidate_x => update_x, reset_x, candidate_
 candidate first: reset_x, update_x, candidate_x => candidate_x, reset_x, update_x
 + reset_h, update_h, candidate_h => candidate_h, reset_h, update_h
 gates interleaved: .chunk(3, dim=1) => .unflatten(1, (-1, 3)).unbind(2)
+pieces of three: .chunk(3, dim=1) => .split(3, dim=1)
+cut along the batch: .chunk(3, dim=1) => .chunk(3)
 sigmoid for the candidate: b_candidate)).tanh() => b_candidate)).sigmoid()
 candidate as it is: b_candidate)).tanh() => b_candidate))
 tanh for the gates: .sigmoid() => .tanh()
@@ -349,7 +351,8 @@ lstm = Exercise(
     difficulty=3,
     minutes=12,
     doc="""x (batch, token, d_input), h and c (batch, d_hidden), mask (batch, token)
--> (batch, token, d_hidden), (batch, d_hidden), (batch, d_hidden)""",
+-> the output, (batch, token, d_hidden), and the last h and c, (batch, d_hidden) each
+""",
     solution="""def lstm(step, x, h, c, mask):
     outputs = []
     for token, real in zip(x.unbind(1), mask.unsqueeze(2).unbind(1)):
@@ -402,8 +405,8 @@ one result: dim=1), h, c => dim=1)
 lstm_inside = Inside(
     chapter,
     "lstm_inside",
-    difficulty=4,
-    minutes=15,
+    difficulty=2,
+    minutes=12,
     alone=lstm_step,
     part="lstm_step",
     call=lambda network, x, mask: network(x, mask)[0],

@@ -7,9 +7,10 @@ one panel above the other: on a phone, 328 pixels of it are left, and the smalle
 (`minitfm.study.drawings`).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -385,14 +386,16 @@ def seed_points(
     xlabel: str,
     *,
     title: str = "",
+    middle: Callable[[Sequence[float | int]], float] = mean,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw a row for every name: a point for each seed, and a bar at their mean.
+    """Draw a row for every name: a point for each seed, and a bar at their middle.
 
     Args:
         values: by name, one for each seed; a name of the palette brings its color.
         xlabel: what the values are, with their unit.
         title: of the panel.
+        middle: the mean of a row's values, or their median.
         ax: where to draw; a new figure unless given.
     """
     ax = ax or panels(height=0.7 + 0.32 * len(values))[0]
@@ -400,7 +403,7 @@ def seed_points(
         code = _color_or_next(name, ax)
         ax.plot(found, [row] * len(found), "o", color=code, alpha=0.6, markersize=5)
         ax.plot(
-            [np.mean(found)], [row], "|", color=code, markersize=15, markeredgewidth=2
+            [middle(found)], [row], "|", color=code, markersize=15, markeredgewidth=2
         )
     ax.set_yticks(range(len(values)), list(values))
     ax.set_ylim(len(values) - 0.5, -0.5)

@@ -1,6 +1,7 @@
 """The house style of the figures: sizes that a phone can show, one color for one thing, labels."""
 
 import itertools
+from statistics import median
 
 import matplotlib as mpl
 import numpy as np
@@ -278,6 +279,8 @@ def test_seeds_stand_apart_from_their_mean():
     points, bar = plots.seed_points({"LSTM": [1.0, 2.0, 6.0]}, "right (%)").lines
     assert list(points.get_xdata()) == [1, 2, 6]
     assert list(bar.get_xdata()) == [3]
+    _, bar = plots.seed_points({"LSTM": [1.0, 2.0, 6.0]}, "", middle=median).lines
+    assert list(bar.get_xdata()) == [2]
 
 
 def test_a_mean_of_seeds_that_were_measured_elsewhere_is_not_drawn():
