@@ -405,7 +405,7 @@ one result: dim=1), h, c => dim=1)
 lstm_inside = Inside(
     chapter,
     "lstm_inside",
-    difficulty=2,
+    difficulty=3,
     minutes=12,
     alone=lstm_step,
     part="lstm_step",
