@@ -511,6 +511,18 @@ def test_no_code_is_lost_by_folding(soups: dict[str, BeautifulSoup]) -> None:
         ]
 
 
+def test_rows_of_measured_numbers_begin_with_the_sign_alone(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    outputs = [
+        box.get_text()
+        for soup in soups.values()
+        for box in soup.select(".cell_output .output.stream pre")
+    ]
+    assert any(line.startswith("≈ ") for text in outputs for line in text.split("\n"))
+    assert not [text for text in outputs if "≈|" in text]
+
+
 # ---- Boxes and figures ---------------------------------------------------------------------------------------------
 
 

@@ -99,6 +99,7 @@ def repair_markup(
         )
         body = body.replace('role="doc-biblioentry"', 'role="listitem"')
         body = mend.fold_assertions(body, app.config.language)
+        body = mend.plain_signs(body)
         context["body"] = mend.load_images_late(body)
     for neighbor in filter(None, (context.get("prev"), context.get("next"))):
         number = NUMBERS.get(Path(neighbor["link"]).stem)
