@@ -7,6 +7,7 @@ Everything else in the prose must stand in that notebook's own code or outputs (
 PAPER = {
     "2017",
     *("6", "512", "2048", "8", "64", "0.1"),  # the base model (Table 3)
+    "4,000",  # steps of warm-up, section 5.3
     "37,000",  # byte-pair vocabulary, section 5.1
     "65",  # millions of parameters of the base model, Table 3
     "213",  # and of the big one

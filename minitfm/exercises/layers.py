@@ -1,10 +1,12 @@
-"""Exercises of chapter 8: feed-forward network, layer normalization, residual
-connections.
+"""Exercises of chapter 8: a norm by hand and backward, batch normalization with
+padding, dropout, what deep stacks keep, layers without a norm; feed-forward network,
+layer normalization, residual connections.
 """
 
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 
 from minitfm import layers
 from minitfm.exercises.engine.answer import Answer
@@ -15,8 +17,343 @@ from minitfm.exercises.engine.plug import plugged
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("layers", asks="feed_forward layer_norm residual placement")
+chapter = Chapter(
+    "layers",
+    asks="norm_by_hand own_share dropout batch_norm norm_gradient re_zero",
+)
 progress = chapter.progress
+
+
+def _by_hand() -> float:
+    x = torch.tensor([1, 7, 7, 9], dtype=torch.float64)
+    gain, bias = torch.full_like(x, 6), torch.full_like(x, 3)
+    return layers.layer_norm(x, gain, bias, eps=0.0)[0].item()
+
+
+norm_by_hand = Answer(
+    chapter,
+    "norm_by_hand",
+    difficulty=1,
+    minutes=5,
+    solution="""mean = (1 + 7 + 7 + 9) / 4  # 6
+variance = (25 + 1 + 1 + 9) / 4  # 9
+answer = 6 * (1 - mean) / variance**0.5 + 3""",
+    package=_by_hand,
+    wrong={
+        "unbiased variance": 6 * -5 / 12**0.5 + 3,
+        "no root": 6 * -5 / 9 + 3,
+        "mean not subtracted": 6 * 1 / 3 + 3,
+        "root mean square": 6 * 1 / 45**0.5 + 3,
+        "gain missing": -5 / 3 + 3,
+        "bias missing": 6 * -5 / 3,
+        "neither gain nor bias": -5 / 3,
+        "bias before gain": 6 * (-5 / 3 + 3),
+        "sum for the mean": 6 * -5 / 6 + 3,
+        "mean distance": 6 * -5 / 2.5 + 3,
+        "sign lost": 6 * 5 / 3 + 3,
+        "the last number": 6 * 3 / 3 + 3,
+    },
+)
+
+
+def _depths(draw: Draw) -> list[Case]:
+    return [
+        Case((count, norm), note=f"with {count} layers and {norm}-norm")
+        for count in (1, 2, 3, 6, 12)
+        for norm in ("post", "pre")
+    ]
+
+
+def _share(count: int, norm: str) -> float:
+    """Followed through the stack, one sublayer after the other."""
+    own, whole = 1.0, 1.0
+    for _ in range(2 * count):
+        whole += 1.0
+        if norm == "post":
+            own, whole = own / whole, 1.0
+    return own / whole
+
+
+own_share = Exercise(
+    chapter,
+    "own_share",
+    difficulty=2,
+    minutes=10,
+    doc="""layers: how many, norm: "post" or "pre" -> a number""",
+    solution="""def own_share(layers, norm):
+    sublayers = 2 * layers
+    if norm == "post":
+        return 0.5**sublayers
+    return 1 / (1 + sublayers)""",
+    package=_share,
+    inputs=lambda draw: (3, "post"),
+    special=_depths,
+    gradients=False,
+    mistakes="""
+a layer for a sublayer: 2 * layers => layers
+placements exchanged: norm == "post" => norm == "pre"
+always post-norm: norm == "post" => True
+always pre-norm: norm == "post" => False
+the embedding not counted: 1 / (1 + sublayers) => 1 / sublayers
+halved once a sublayer in pre-norm: 1 / (1 + sublayers) => 0.5 ** (1 + sublayers)
+standard deviation: 0.5**sublayers => 0.5 ** (sublayers / 2)
++ 1 / (1 + sublayers) => 1 / (1 + sublayers) ** 0.5
+what the sublayers have: return 0.5**sublayers => return 1 - 0.5**sublayers
++ return 1 / (1 + sublayers) => return sublayers / (1 + sublayers)
+percent: return 0.5**sublayers => return 100 * 0.5**sublayers
++ return 1 / (1 + sublayers) => return 100 / (1 + sublayers)
+halved once in pre-norm: 1 / (1 + sublayers) => 0.5
+one norm too many: 0.5**sublayers => 0.5 ** (sublayers + 1)
+""",
+)
+
+
+def _uniform(draw: Draw, *shape: int) -> Tensor:
+    numbers = torch.rand(shape, generator=draw.generator, dtype=torch.float64)
+    return numbers.to(draw.dtype)
+
+
+def _rates(draw: Draw) -> list[Case]:
+    def case(p: float, training: bool, note: str) -> Case:
+        x = draw.normal(4, 3, 5)
+        return Case((x, p, _uniform(draw, 4, 3, 5), training), note=note)
+
+    edge = draw.normal(2, 2)
+    at_p = torch.tensor([[0.5, 0.25], [0.75, 0.5]], dtype=torch.float64)
+    return [
+        case(0.1, True, "in training with p = 0.1"),
+        case(0.9, True, "in training with p = 0.9"),
+        case(0.0, True, "in training with p = 0"),
+        case(1.0, True, "in training with p = 1"),
+        case(0.5, False, "at evaluation"),
+        case(1.0, False, "at evaluation with p = 1"),
+        Case((edge, 0.5, at_p, True), note="with a uniform number that is exactly p"),
+    ]
+
+
+def _dropout(x: Tensor, p: float, uniform: Tensor, training: bool) -> Tensor:
+    if not training:
+        return x.clone()
+    kept = torch.nn.functional.threshold(uniform, p, 0.0)
+    kept = (kept > 0) | (uniform == p)
+    scale = 1.0 / (1.0 - p) if p < 1 else 0.0
+    return x.masked_fill(~kept, 0.0) * scale
+
+
+dropout = Exercise(
+    chapter,
+    "dropout",
+    difficulty=2,
+    minutes=10,
+    doc="""x and uniform of one shape (batch, token, d_model), p: a number,
+training: True or False -> (batch, token, d_model)
+""",
+    solution="""def dropout(x, p, uniform, training):
+    if not training:
+        return x
+    if p == 1:
+        return torch.zeros_like(x)
+    return x * (uniform >= p) / (1 - p)""",
+    package=_dropout,
+    inputs=lambda draw, batch, token, d_model: (
+        draw.normal(batch, token, d_model),
+        0.3,
+        _uniform(draw, batch, token, d_model),
+        True,
+    ),
+    sizes="batch token d_model",
+    special=_rates,
+    axes="batch token d_model",
+    mistakes="""
+dropout at evaluation: if not training: => if False:
+evaluation and training exchanged: if not training: => if training:
+not scaled: / (1 - p) =>
+scaled by 1 - p in training: / (1 - p) => * (1 - p)
+divided by p: / (1 - p) => / p
+scaled at evaluation: return x⏎    if p == 1 => return x * (1 - p)⏎    if p == 1
++ / (1 - p) =>
+the others kept: uniform >= p => uniform < p
+a share of p kept: uniform >= p => uniform >= 1 - p
+the low numbers kept: uniform >= p => uniform < 1 - p
+scaled by what was kept: / (1 - p) => * x.numel() / (uniform >= p).sum()
+multiplied by the uniform numbers: (uniform >= p) => uniform
+NaN at p = 1: p == 1 => False
+what equals p dropped: uniform >= p => uniform > p
+whole tokens dropped: (uniform >= p) => (uniform[..., :1] >= p)
+one number for all: (uniform >= p) => (uniform.flatten()[0] >= p)
+""",
+)
+
+
+def _padded(
+    draw: Draw, batch: int, token: int, d_model: int, shift: float = 1.0
+) -> tuple[Tensor, Tensor]:
+    x = draw.normal(batch, token, d_model) + shift * draw.normal(1, 1, d_model)
+    lengths = torch.randint(1, token + 1, (batch,), generator=draw.generator)
+    lengths[0] = token
+    return x, torch.arange(token) < lengths.unsqueeze(1)
+
+
+def _paddings(draw: Draw) -> list[Case]:
+    x, real = _padded(draw, 3, 4, 5)
+    one = torch.zeros(2, 3, dtype=torch.bool)
+    one[0, 0] = True
+    return [
+        Case((x, torch.ones(3, 4, dtype=torch.bool)), note="without padding"),
+        Case(
+            (x.masked_fill(~real.unsqueeze(-1), 1e3), real), note="with large padding"
+        ),
+        Case((draw.normal(2, 3, 4), one), note="with one real token in all"),
+        Case((x, real, 0.5), note="with ε = 0.5", grad=True),
+    ]
+
+
+def _batch_norm(x: Tensor, real: Tensor, eps: float = 1e-5) -> Tensor:
+    columns = [
+        layers.layer_norm(
+            column[real],
+            torch.ones(int(real.sum())).to(x),
+            torch.zeros(int(real.sum())).to(x),
+            eps,
+        )
+        for column in x.unbind(-1)
+    ]
+    places = real.nonzero(as_tuple=True)
+    return torch.zeros_like(x).index_put(places, torch.stack(columns, -1))
+
+
+batch_norm = Exercise(
+    chapter,
+    "batch_norm",
+    difficulty=2,
+    minutes=15,
+    doc="""x (batch, token, d_model), real (batch, token): True or False
+-> (batch, token, d_model)
+""",
+    solution="""def batch_norm(x, real, eps=1e-5):
+    found = x[real]
+    mean = found.mean(0)
+    variance = (found - mean).square().mean(0)
+    y = (x - mean) / torch.sqrt(variance + eps)
+    return y * real.unsqueeze(-1)""",
+    package=_batch_norm,
+    inputs=_padded,
+    sizes="batch token d_model",
+    special=_paddings,
+    axes="batch token d_model",
+    mistakes="""
+padding counted: x[real] => x.flatten(0, 1)
+padding as zeros: x[real] => (x * real.unsqueeze(-1)).flatten(0, 1)
+padding not zero: y * real.unsqueeze(-1) => y
+unbiased variance: (found - mean).square().mean(0) => found.var(0)
+ε outside the root: torch.sqrt(variance + eps) => (torch.sqrt(variance) + eps)
+no ε: variance + eps => variance
+ε fixed: variance + eps => variance + 1e-5
+no root: torch.sqrt(variance + eps) => (variance + eps)
+mean not subtracted: (x - mean) / torch => x / torch
+every token by itself: found.mean(0) => x.mean(-1, keepdim=True)
++ (found - mean).square().mean(0) => (x - mean).square().mean(-1, keepdim=True)
+one mean for all: found.mean(0) => found.mean()
++ .square().mean(0) => .square().mean()
+mask inverted: x[real] => x[~real]
++ real.unsqueeze(-1) => (~real).unsqueeze(-1)
+every sentence by itself: mean = found.mean(0) => m = real.unsqueeze(-1).to(x.dtype)⏎    count = m.sum(1, keepdim=True).clamp(min=1)⏎    mean = (x * m).sum(1, keepdim=True) / count
++ variance = (found - mean).square().mean(0) => variance = ((x - mean).square() * m).sum(1, keepdim=True) / count
+padding in the variance alone: variance = (found - mean).square().mean(0) => left_out = real.unsqueeze(-1) * x - mean⏎    variance = left_out.square().sum((0, 1)) / real.sum()
+statistics detached: (x - mean) / torch.sqrt(variance + eps) => (x - mean.detach()) / torch.sqrt(variance.detach() + eps)
+""",
+)
+
+
+def _with_upstream(
+    draw: Draw, batch: int, token: int, d_model: int
+) -> tuple[Tensor, Tensor]:
+    x = draw.normal(batch, token, d_model) + draw.normal(1, 1, 1)
+    return x, draw.normal(batch, token, d_model) + 0.5
+
+
+def _other_upstreams(draw: Draw) -> list[Case]:
+    x, upstream = _with_upstream(draw, 3, 4, 5)
+    flat = x.clone()
+    flat[0, 0] = 2.0
+    return [
+        Case((x, upstream, 0.5), note="with ε = 0.5"),
+        Case((flat, upstream), note="with a vector whose numbers are all equal"),
+        Case((x, upstream + 5), note="with a gradient that has a large mean"),
+        Case((x[0], upstream[0]), note="with a single axis before d_model"),
+    ]
+
+
+def _norm_gradient(x: Tensor, upstream: Tensor, eps: float = 1e-5) -> Tensor:
+    with torch.enable_grad():
+        x = x.detach().requires_grad_()
+        one = torch.ones(x.shape[-1], dtype=x.dtype, device=x.device)
+        y = layers.layer_norm(x, one, 0 * one, eps)
+        return torch.autograd.grad(y, x, upstream)[0]
+
+
+norm_gradient = Exercise(
+    chapter,
+    "norm_gradient",
+    difficulty=3,
+    minutes=20,
+    doc="""x and upstream (batch, token, d_model)
+-> the gradient for x, (batch, token, d_model)
+""",
+    solution="""def norm_gradient(x, upstream, eps=1e-5):
+    centered = x - x.mean(-1, keepdim=True)
+    root = torch.sqrt(centered.square().mean(-1, keepdim=True) + eps)
+    y = centered / root
+    along_one = upstream.mean(-1, keepdim=True)
+    along_y = y * (upstream * y).mean(-1, keepdim=True)
+    return (upstream - along_one - along_y) / root""",
+    package=_norm_gradient,
+    inputs=_with_upstream,
+    sizes="batch token d_model",
+    special=_other_upstreams,
+    axes="batch token d_model",
+    gradients=False,
+    mistakes="""
+statistics as constants: (upstream - along_one - along_y) / root => upstream / root
+variance as a constant: - along_y) / root => ) / root
+mean as a constant: - along_one - along_y => - along_y
+root missing: (upstream - along_one - along_y) / root => (upstream - along_one - along_y)
+multiplied by the root: along_y) / root => along_y) * root
+divided by the variance: along_y) / root => along_y) / root.square()
+sum for the mean: (upstream * y).mean(-1, keepdim=True) => (upstream * y).sum(-1, keepdim=True)
++ along_one = upstream.mean => along_one = upstream.sum
+unbiased variance: centered.square().mean(-1, keepdim=True) => x.var(-1, keepdim=True)
+ε left out: .mean(-1, keepdim=True) + eps) => .mean(-1, keepdim=True))
+ε fixed: + eps) => + 1e-5)
+centered for normalized: along_y = y * (upstream * y) => along_y = centered * (upstream * centered)
+forward for backward: return (upstream - along_one - along_y) / root => return y * upstream
+of the sum: return ( => upstream = torch.ones_like(upstream)⏎    along_one = upstream.mean(-1, keepdim=True)⏎    along_y = y * (upstream * y).mean(-1, keepdim=True)⏎    return (
+the upstream gradient normalized: return (upstream - along_one - along_y) / root => centered = upstream - along_one⏎    return centered / torch.sqrt(centered.square().mean(-1, keepdim=True) + eps)
+projection on the upstream gradient: y * (upstream * y).mean(-1, keepdim=True) => upstream * (upstream * y).mean(-1, keepdim=True)
+over the tokens: along_one = upstream.mean(-1, keepdim=True) => along_one = upstream.mean(-2, keepdim=True)
+""",
+)
+
+
+class _ReZero(nn.Module):
+    """The same with the sum written as one torch call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x: Tensor, sublayer: Any) -> Tensor:
+        return torch.addcmul(x, self.alpha, sublayer(x))
+
+
+def _scaled(draw: Draw) -> list[Case]:
+    def case(note: str, grad: bool) -> Case:
+        sizes = draw.sizes("batch token d_model")
+        x = draw.normal(*sizes.values())
+        weight = draw.normal(sizes["d_model"], sizes["d_model"])
+        return Case((x, Sublayer(weight)), (), note, sizes, grad)
+
+    return [case("in one call", False), case("gradients", True)]
 
 
 feed_forward = Exercise(
@@ -157,6 +494,44 @@ class ResidualReference(layers.Residual):
     def __init__(self, d_model: int, placement: layers.Norm, dropout: float) -> None:
         """Make it."""
         super().__init__(d_model, norm=placement, dropout=dropout)
+
+
+re_zero = Exercise(
+    chapter,
+    "re_zero",
+    difficulty=3,
+    minutes=12,
+    doc="""x (batch, token, d_model), sublayer: a function
+-> (batch, token, d_model)
+""",
+    solution="""class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(1))
+
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)""",
+    package=_ReZero,
+    inputs=lambda draw, batch, token, d_model: (
+        draw.normal(batch, token, d_model),
+        Sublayer(draw.normal(d_model, d_model)),
+    ),
+    sizes="batch token d_model",
+    special=_scaled,
+    axes="batch token d_model",
+    mistakes="""
+α left out: self.alpha * sublayer(x) => sublayer(x)
+no residual: return x + self => return self
+α on the sum: x + self.alpha * sublayer(x) => self.alpha * (x + sublayer(x))
+α on the straight path: x + self.alpha * sublayer(x) => self.alpha * x + sublayer(x)
+a mixture: return x + => return (1 - self.alpha) * x +
+α inside the sublayer: self.alpha * sublayer(x) => sublayer(self.alpha * x)
+subtracted: x + self => x - self
+α not learned: self.alpha * => self.alpha.detach() *
+residual detached: return x + => return x.detach() +
+the number 1 for α: self.alpha * sublayer(x) => (1 + self.alpha) * sublayer(x)
+""",
+)
 
 
 residual = Exercise(

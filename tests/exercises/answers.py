@@ -807,6 +807,91 @@ RIGHT["rotary"] = [
     return torch.stack(columns, dim=-1)""",
 ]
 
+RIGHT["own_share"] = [
+    """def f(layers, norm):
+    return 0.25**layers if norm == "post" else 1 / (2 * layers + 1)""",
+    # followed through the stack
+    """def f(n, norm):
+    own = total = 1.0
+    for _ in range(2 * n):
+        total = total + 1
+        if norm == "post":
+            own, total = own / total, 1.0
+    return own / total""",
+    """def f(layers, norm):
+    return {"post": torch.tensor(0.5).pow(2 * layers), "pre": torch.tensor(1 / (1 + 2 * layers))}[norm]""",
+]
+
+RIGHT["dropout"] = [
+    """def f(x, p, uniform, training):
+    if not training:
+        return x
+    y = x.masked_fill(uniform < p, 0.0)
+    return y if p == 1 else y / (1 - p)""",
+    """def f(x, p, u, training):
+    if training:
+        return torch.where(u >= p, x, 0) * (1 / (1 - p) if p < 1 else 0.0)
+    return x * 1""",
+    """def f(x, p, uniform, training):
+    if not training:
+        return x
+    numbers = []
+    for one, u in zip(x.reshape(-1), uniform.reshape(-1)):
+        numbers.append(one / (1 - p) if u >= p and p < 1 else one * 0)
+    return torch.stack(numbers).view(x.shape)""",
+    """def f(x, p, uniform, training):
+    keep = (uniform >= p).to(x.dtype)
+    return x * keep / max(1 - p, 1e-30) if training and p < 1 else x * (not training)""",
+]
+
+RIGHT["batch_norm"] = [
+    """def f(x, real, eps=1e-5):
+    out = torch.zeros_like(x)
+    found = x[real]
+    out[real] = (found - found.mean(0)) / (found.var(0, correction=0) + eps).sqrt()
+    return out""",
+    """def f(x, real, eps=1e-5):
+    m = real.unsqueeze(-1).to(x.dtype)
+    n = m.sum()
+    mean = (x * m).sum((0, 1)) / n
+    var = ((x - mean).square() * m).sum((0, 1)) / n
+    return (x - mean) * torch.rsqrt(var + eps) * m""",
+    """def f(x, real, eps=1e-5):
+    rows = F.layer_norm(x[real].T, (int(real.sum()),), eps=eps).T
+    return torch.zeros_like(x).masked_scatter(real.unsqueeze(-1), rows)""",
+]
+
+RIGHT["norm_gradient"] = [
+    """def f(x, upstream, eps=1e-5):
+    with torch.enable_grad():
+        x = x.detach().clone().requires_grad_()
+        F.layer_norm(x, x.shape[-1:], eps=eps).backward(upstream)
+        return x.grad""",
+    """def f(x, g, eps=1e-5):
+    d = x.shape[-1]
+    c = x - x.mean(-1, keepdim=True)
+    r = torch.rsqrt((c * c).mean(-1, keepdim=True) + eps)
+    y = c * r
+    return r / d * (d * g - g.sum(-1, keepdim=True) - y * (g * y).sum(-1, keepdim=True))""",
+    # the whole Jacobian of each token
+    """def f(x, upstream, eps=1e-5):
+    d = x.shape[-1]
+    c = x - x.mean(-1, keepdim=True)
+    root = (c.square().mean(-1) + eps).sqrt()[..., None, None]
+    y = c / root[..., 0]
+    J = (torch.eye(d).to(x) - 1 / d - y.unsqueeze(-1) * y.unsqueeze(-2) / d) / root
+    return (J @ upstream.unsqueeze(-1)).squeeze(-1)""",
+]
+
+RIGHT["re_zero"] = under_the_head(
+    layers.re_zero,
+    "return torch.add(x, sublayer(x) * self.alpha)",
+    """y = sublayer(x)
+y = y * self.alpha.view(1, 1, 1)
+return y + x""",
+    "return torch.lerp(x, x + sublayer(x), self.alpha)",
+)
+
 RIGHT["feed_forward"] = under_the_head(
     layers.feed_forward,
     "return self.outer(F.relu(self.inner(x)))",

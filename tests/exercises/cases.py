@@ -899,6 +899,75 @@ relative_bias named: clamp
 reach = table.shape[1] // 2
 d = torch.arange(keys) - torch.arange(queries)[:, None]
 return table[:, d + reach]
+
+# chapter 8
+
+norm_by_hand named: divides by 3
+3 - 30 / 12**0.5
+
+norm_by_hand named: 3 is added
+-10
+
+norm_by_hand right
+torch.tensor([-7.0])
+
+own_share named: whatever the depth
+return 0.5 ** (2 * layers) if norm == "post" else 0.5
+
+own_share named: 2 + sublayers
+return 0.25**layers if norm == "post" else 1 / (2 + 2 * layers)
+
+dropout named: first described
+return x * (uniform >= p) if training else x * (1 - p)
+
+dropout named: happened to be kept
+if not training:
+    return x
+keep = uniform >= p
+return x * keep * x.numel() / keep.sum() if p < 1 else x * 0
+
+dropout wrong: overwrites
+x[uniform < p] = 0
+return x / (1 - p) if training and p < 1 else x
+
+dropout wrong: random
+return F.dropout(x, p, training)
+
+batch_norm named: run over the padding
+y = nn.BatchNorm1d(x.shape[-1], eps=eps).to(x.dtype)(x.flatten(0, 1)).view(x.shape)
+return y * real.unsqueeze(-1)
+
+batch_norm named: layer normalization
+return F.layer_norm(x, x.shape[-1:], eps=eps) * real.unsqueeze(-1)
+
+batch_norm named: ε is added to the root
+found = x[real]
+return (x - found.mean(0)) / (found.std(0, correction=0) + eps) * real.unsqueeze(-1)
+
+batch_norm wrong: axes
+found = x[real]
+return (found - found.mean(0)) / torch.sqrt(found.var(0, correction=0) + eps)
+
+norm_gradient named: as constants
+return upstream / torch.sqrt(x.var(-1, correction=0, keepdim=True) + eps)
+
+norm_gradient named: by its own mean
+return F.layer_norm(upstream, upstream.shape[-1:], eps=eps)
+
+norm_gradient right
+with torch.enable_grad():
+    y = x.detach().clone().requires_grad_()
+    F.layer_norm(y, y.shape[-1:], eps=eps).backward(upstream)
+return y.grad
+
+re_zero named: detached
+return x + self.alpha.item() * sublayer(x)
+
+re_zero named: self.alpha
+return x + sublayer(x)
+
+re_zero wrong: came
+return x
 """
 
 
