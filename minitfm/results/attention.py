@@ -200,7 +200,7 @@ def main() -> None:
                 "parameters": sum(p.numel() for p in model.parameters()),
             }
             held_out = zip(COUNTS, data.matches(model))
-            trained_on = zip(COUNTS, data.matches(model, held_out=False))
+            trained_on = zip(COUNTS, data.matches(model, "train"))
             row |= {f"match_{count}": f"{match:.3f}" for count, match in held_out}
             row |= {f"train_{count}": f"{match:.3f}" for count, match in trained_on}
             append_row(options.table or TABLE, row)

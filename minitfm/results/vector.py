@@ -13,7 +13,9 @@ The runs that chapter 3 shows::
 
 The last one takes whole dates, in every English format, and appends to
 vector_dates.csv. Every model is trained on lines of one to four of them, equally many
-batches of each, with everything equal but the size. One thread is enough
+batches of each, with everything equal but the size, and measured on lines of held-out
+days (match), on lines of the training (train) and on new lines of the training's days
+(new; empty in rows measured before there was this column). One thread is enough
 (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets one up),
 so that the rows name the commit.
 """
@@ -74,6 +76,11 @@ class Lines:
         """
         train = {k: draw(10_000, k, seed=k) for k in counts}
         held_out = {k: draw(500, k, 100 + k, held_out=True) for k in counts}
+        new = {}  # lines of trained days: none of them was itself trained on
+        for k in counts:
+            trained = set(train[k])
+            drawn = [pair for pair in draw(3_000, k, 200 + k) if pair not in trained]
+            new[k] = drawn[:500]
         every = [text for pairs in train.values() for pair in pairs for text in pair]
         self.vocabulary = Vocabulary.of(every)
         self.longest = max(map(len, every)) + 1  # and <eos>
@@ -86,18 +93,23 @@ class Lines:
 
         self.train = {k: encode(pairs) for k, pairs in train.items()}
         self.held_out = {k: encode(pairs) for k, pairs in held_out.items()}
+        self.new = {k: encode(pairs) for k, pairs in new.items() if pairs}
 
     def batches(self, seed: int) -> Iterator[tuple[Tensor, ...]]:
         """Batches of 64 lines: of one day, of two, and so on, and again."""
         streams = [shuffled(*rows, batch=64, seed=seed) for rows in self.train.values()]
         return (next(stream) for stream in cycle(streams))
 
-    def matches(self, model: Seq2Seq, held_out: bool = True) -> list[float]:
-        """Share of 500 lines without an error, for each number of days."""
-        rows = (self.held_out if held_out else self.train).values()
+    def matches(self, model: Seq2Seq, kind: str = "held_out") -> list[float]:
+        """Share of 500 lines without an error, for each number of days: of "held_out"
+        days, of those that were trained on ("train"), or "new" lines of trained days.
+
+        There is no new line of one day.
+        """
+        rows = {"held_out": self.held_out, "train": self.train, "new": self.new}[kind]
         return [
             exact_match(greedy(model, source[:500], self.longest), target[:500, 1:])
-            for source, target in rows
+            for source, target in rows.values()
         ]
 
 
@@ -141,10 +153,11 @@ def main() -> None:
                 "steps": options.steps,
                 "parameters": sum(p.numel() for p in model.parameters()),
             }
-            held_out = zip(COUNTS, data.matches(model))
-            trained_on = zip(COUNTS, data.matches(model, held_out=False))
-            row |= {f"match_{count}": f"{match:.3f}" for count, match in held_out}
-            row |= {f"train_{count}": f"{match:.3f}" for count, match in trained_on}
+            kinds = {"match": "held_out", "train": "train", "new": "new"}
+            for column, kind in kinds.items():
+                row |= {f"{column}_{count}": "" for count in COUNTS}
+                found = zip(getattr(data, kind), data.matches(model, kind))
+                row |= {f"{column}_{count}": f"{match:.3f}" for count, match in found}
             append_row(table, row)
 
 
