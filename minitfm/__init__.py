@@ -86,7 +86,7 @@ CHAPTERS = (
         "Sequence to sequence",
         "How do two sequences of different length meet?",
         ("masks", "seq2seq"),
-        45,
+        40,
         shows="Dates from English to Japanese through one fixed vector, and where "
         "that vector becomes too small",
     ),

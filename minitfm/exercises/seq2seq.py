@@ -19,7 +19,7 @@ from minitfm.seq2seq import Seq2Seq
 
 __all__ = ["chapter", "load", "plugged", "progress", "save"]
 
-chapter = Chapter("seq2seq", asks="shift masked_loss unroll source_vector")
+chapter = Chapter("seq2seq", asks="shift masked_loss source_vector unroll")
 progress = chapter.progress
 
 
@@ -626,8 +626,8 @@ _encoder = Exercise(
     None,
     "source_vector",
     words=chapter.words["source_vector"],
-    difficulty=3,
-    minutes=15,
+    difficulty=2,
+    minutes=8,
     doc="source (batch, source), whole numbers -> (batch, 2 * layers * d_hidden)",
     solution="""def source_vector(model, source):
     mask = source != 0
@@ -664,8 +664,8 @@ layers not flattened: h.flatten(1), c.flatten(1) => h, c
 source_vector = Inside(
     chapter,
     "source_vector",
-    difficulty=3,
-    minutes=15,
+    difficulty=2,
+    minutes=8,
     alone=_encoder,
     part="encode",
     call=lambda model, source, target: model(source, target),
