@@ -15,11 +15,14 @@ def test_positions_name_what_stands_before_them_or_at_the_fourth_place() -> None
 
 
 @pytest.mark.parametrize(
-    "kind", ["none", "sinusoidal", "learned", "rotary", "beside", "twice"]
+    "kind",
+    ["none", "sinusoidal", "learned", "rotary", "bias", "beside", "twice", "wide"],
 )
 def test_only_without_positions_the_order_does_not_matter(kind: str) -> None:
     torch.manual_seed(0)
     model = positions.Namer(kind)
+    if kind == "bias":  # it begins with zeros
+        torch.nn.init.normal_(model.attention.table)
     symbols = positions.sentences(3, seed=0)
     order = torch.randperm(positions.TRAINED)
     shuffled = model(symbols[:, order])
@@ -77,6 +80,77 @@ def test_starts_are_drawn_from_the_first_to_the_last() -> None:
     assert {next(stream)[1] for _ in range(9)} == {0}
 
 
+@pytest.mark.parametrize("kind", ["none", "sinusoidal", "learned", "rotary", "bias"])
+def test_tokens_in_a_row_compute_what_the_model_does(kind: str) -> None:
+    torch.manual_seed(0)
+    model = positions.Namer(kind)
+    if kind == "bias":
+        torch.nn.init.normal_(model.attention.table)
+    symbols = positions.sentences(3, seed=0)
+    start = 5 if kind in ("sinusoidal", "learned") else 0
+    places = start + torch.arange(positions.TRAINED)
+    found = positions.placed(model, symbols, places)
+    torch.testing.assert_close(found, model(symbols, start))
+    moved = positions.placed(model, symbols, places + 7)  # new positions alone
+    absolute = kind in ("sinusoidal", "learned")
+    assert ((moved - found).abs().max().item() > 1e-3) == absolute
+    apart = positions.placed(model, symbols, 2 * places)  # new distances as well
+    assert ((apart - found).abs().max().item() > 1e-3) == (kind != "none")
+
+
+def test_new_distances_and_more_keys_are_new_one_at_a_time() -> None:
+    generator = torch.Generator().manual_seed(0)
+    far = 0
+    for _ in range(50):
+        before, query, *others = positions.keys_apart(
+            64, "distances", generator
+        ).tolist()
+        assert 0 <= before == query - 1
+        assert len({before, query, *others}) == positions.TRAINED
+        assert 0 <= min(others) < max(others) < 64
+        far += max(abs(place - query) for place in others) >= positions.TRAINED
+        before, query, *others = positions.keys_apart(
+            64, "keys", generator, seen=40
+        ).tolist()
+        assert 0 <= before == query - 1
+        assert len(others) == 62
+        assert not {before, query} & set(others)
+        every = [before, query, *others]
+        assert max(every) - min(every) < positions.TRAINED
+        assert max(every) < 40
+    assert far > 40
+
+
+def test_the_head_set_by_hand_minds_nothing_new() -> None:
+    model = positions.by_hand()
+    assert positions.score_placed(model, 1024, count=2) == 1
+    for case in ("distances", "keys"):
+        assert positions.score_apart(model, 256, case, count=10) == 1
+    model.attention.query.weight.data = torch.eye(64) * 100  # it looks at itself
+    assert positions.score_placed(model, 1024, count=2) < 0.3
+    assert positions.score_apart(model, 256, "keys", count=10) < 0.3
+
+
+def test_sharper_scores_keep_the_winner() -> None:
+    for kind in ("rotary", "bias"):
+        torch.manual_seed(0)
+        model = positions.Namer(kind)
+        if kind == "bias":
+            torch.nn.init.normal_(model.attention.table)
+        symbols = positions.sentences(3, seed=0)
+        found = []
+        for one in (model, positions.sharpened(model)):
+            layer, x = one.attention, one.embed(symbols)
+            q, k = layer.query(x), layer.key(x)
+            if layer.rotate is not None:
+                q, k = layer.rotate(q), layer.rotate(k)
+            scores = q @ k.mT / layer.d_k**0.5
+            if kind == "bias":
+                scores = scores + layer.bias(*2 * (torch.arange(16),))
+            found.append(scores)
+        torch.testing.assert_close(4 * found[0], found[1])
+
+
 def test_a_run_is_trained_and_scored() -> None:
     torch.manual_seed(0)
     model = positions.Namer("rotary")
@@ -99,6 +173,28 @@ def test_the_table_holds_what_the_chapter_shows() -> None:
     ]
     assert len(kept) == 5
     assert all(float(row["at_64"]) > 0.95 for row in kept)
+
+
+def test_the_far_table_holds_what_the_chapter_says() -> None:
+    rows = results("positions_far")
+    for row in rows:
+        assert row["command"].startswith("python -m minitfm.results.positions ")
+        assert " --far" in row["command"]
+        assert float(row["at_16"]) > 0.98
+        assert float(row["keys_16"]) > 0.98
+    rotary = [row for row in rows if row["kind"] == "rotary"]
+    assert len(rotary) == 5
+    for row in rotary:  # no position is new; each distance seldom hurts
+        assert float(row["places_1024"]) > 0.999
+        assert float(row["distances_1024"]) > 0.95
+        assert float(row["at_1024"]) < 0.9 < float(row["at_64"])
+
+
+def test_the_early_table_scores_every_five_steps() -> None:
+    rows = results("positions_early")
+    assert len(rows) == 20
+    assert all(int(row["solved_at"]) % 5 == 0 for row in rows)
+    assert len({row["solved_at"] for row in rows}) > 3
 
 
 def test_the_drawing_turns_queries_and_keys_alone() -> None:

@@ -273,6 +273,8 @@ only the past: distance.clamp(-reach, reach) => distance.clamp(-reach, 0)
 heads last: return table[:, distance.clamp(-reach, reach) + reach] => return table[:, distance.clamp(-reach, reach) + reach].permute(1, 2, 0)
 one step short: distance.clamp(-reach, reach) => distance.clamp(-reach, reach - 1)
 one head for all: return table[:, => return table[:1,
+no upper end: distance.clamp(-reach, reach) => distance.clamp(min=-reach)
+no lower end: distance.clamp(-reach, reach) => distance.clamp(max=reach)
 """,
 )
 

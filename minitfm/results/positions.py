@@ -13,12 +13,22 @@ symbols. The runs that the chapter shows::
     python -m minitfm.results.positions none sinusoidal --task fourth
     python -m minitfm.results.positions learned rotary --task fourth
 
-One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
-checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
+How soon the sum and the concatenation learn, scored every five steps; and what becomes
+of models far beyond the trained length, where new positions, new distances and more
+keys are also tried apart::
+
+    python -m minitfm.results.positions sinusoidal beside twice wide --early
+    python -m minitfm.results.positions rotary sinusoidal learned --far
+    python -m minitfm.results.positions sinusoidal learned --far --starts 48
+    python -m minitfm.results.positions bias --far --steps 600 --rate 1e-2
+
+One thread is enough (OMP_NUM_THREADS=1), and an hour for all. Run it from a checkout
+(``make test`` or ``make lab`` sets one up), so that the rows name the commit.
 """
 
 import argparse
 from collections.abc import Iterator
+from copy import deepcopy
 from itertools import product
 from pathlib import Path
 
@@ -34,6 +44,7 @@ from minitfm.positional import (
     RotaryPositions,
     SinusoidalPositions,
     Sinusoids,
+    sinusoids,
 )
 from minitfm.results import append_row
 from minitfm.study.fit import History, fit
@@ -42,6 +53,7 @@ TABLE = Path(__file__).with_suffix(".csv")
 SYMBOLS, WIDTH = 10, 64
 TRAINED = 16  # symbols in a sentence of the training
 LENGTHS = (16, 20, 24, 32, 64)  # of the tests
+FAR = (16, 32, 64, 128, 256, 1024)  # of the tests with --far
 FOURTH = 3  # the fourth place, counted from 0
 TASKS = ("before", "fourth")
 
@@ -67,6 +79,37 @@ class NoPositions(nn.Module):
         return x
 
 
+class BiasedAttention(MultiHeadAttention):
+    """One head that adds a learned number to each score, one for each distance from
+    -``reach`` to ``reach``; farther keys share the last one.
+    """
+
+    def __init__(self, d_model: int, reach: int = 4) -> None:
+        """Begin with zeros, so that no distance is preferred."""
+        super().__init__(d_model, 1)
+        self.reach = reach
+        self.table = nn.Parameter(torch.zeros(2 * reach + 1))
+
+    def bias(
+        self, query: Int[Tensor, " query"], key: Int[Tensor, " key"]
+    ) -> Float[Tensor, "query key"]:
+        """The numbers for queries and keys at these positions."""
+        distance = key - query.unsqueeze(1)
+        return self.table[distance.clamp(-self.reach, self.reach) + self.reach]
+
+    def attend(
+        self,
+        query: Float[Tensor, "batch heads query d_k"],
+        key: Float[Tensor, "batch heads key d_k"],
+        value: Float[Tensor, "batch heads key d_v"],
+        mask: Bool[Tensor, "*#batch 1 #query key"] | None = None,
+    ) -> Float[Tensor, "batch heads query d_v"]:
+        """Equation 1 with the bias in the scores; it knows no mask."""
+        places = torch.arange(key.shape[-2], device=key.device)
+        scores = query @ key.mT / self.d_k**0.5
+        return (scores + self.bias(places, places)).softmax(-1) @ value
+
+
 class Namer(nn.Module):
     """An embedding, positions, one head of attention and a linear readout: one symbol
     for every position.
@@ -79,14 +122,15 @@ class Namer(nn.Module):
 
         Args:
             kind: ``none``, ``sinusoidal``, ``learned`` or ``rotary`` of 64 numbers;
-                ``beside`` lays 32 numbers of the sinusoids beside 32 of the symbol,
-                ``twice`` 64 beside 64.
+                ``bias`` adds learned numbers to the scores; ``beside`` lays 32 numbers
+                of the sinusoids beside 32 of the symbol, ``twice`` 64 beside 64;
+                ``wide`` adds sinusoids in 128 numbers.
             shared: use one projection for queries and keys, W_Q = W_K.
             causal: let no position look ahead.
         """
         super().__init__()
-        width = WIDTH // 2 if kind == "beside" else WIDTH
-        d_model = 2 * WIDTH if kind == "twice" else WIDTH
+        width = {"beside": WIDTH // 2, "wide": 2 * WIDTH}.get(kind, WIDTH)
+        d_model = 2 * WIDTH if kind in ("twice", "wide") else WIDTH
         self.causal = causal
         self.embed = nn.Embedding(SYMBOLS, width)
         self.positions: nn.Module = {
@@ -94,11 +138,17 @@ class Namer(nn.Module):
             "sinusoidal": lambda: SinusoidalPositions(width),
             "learned": lambda: LearnedPositions(width, max(LENGTHS)),
             "rotary": NoPositions,
+            "bias": NoPositions,
+            "wide": lambda: SinusoidalPositions(width),
             "beside": lambda: BesidePositions(width),
             "twice": lambda: BesidePositions(width),
         }[kind]()
         rotate = RotaryPositions(WIDTH) if kind == "rotary" else None
-        self.attention = MultiHeadAttention(d_model, 1, WIDTH, WIDTH, rotate=rotate)
+        self.attention: MultiHeadAttention = (
+            BiasedAttention(d_model)
+            if kind == "bias"
+            else MultiHeadAttention(d_model, 1, WIDTH, WIDTH, rotate=rotate)
+        )
         if shared:
             self.attention.key = self.attention.query
         self.readout = nn.Linear(d_model, SYMBOLS)
@@ -213,6 +263,133 @@ def train(
     )
 
 
+def turned(
+    x: Float[Tensor, "batch token d_k"], places: Int[Tensor, " token"]
+) -> Float[Tensor, "batch token d_k"]:
+    """``RotaryPositions`` for tokens that stand at any places."""
+    rows = sinusoids(int(places.max()) + 1, x.shape[-1])[places].to(x)
+    turn = torch.complex(rows[:, 1::2], rows[:, 0::2])
+    pairs = torch.view_as_complex(x.unflatten(-1, (-1, 2)).contiguous())
+    return torch.view_as_real(pairs * turn).flatten(-2)
+
+
+@torch.no_grad()
+def placed(
+    model: Namer,
+    symbols: Int[Tensor, "batch token"],
+    places: Int[Tensor, " token"],
+    asked: slice = slice(None),
+) -> Float[Tensor, "batch asked symbol"]:
+    """What the model computes for the tokens ``asked``, if the tokens stand at these
+    places, which need be neither neighbors nor different.
+    """
+    layer, x = model.attention, model.embed(symbols)
+    if isinstance(model.positions, SinusoidalPositions):
+        x = x + sinusoids(int(places.max()) + 1, x.shape[-1])[places].to(x)
+    if isinstance(model.positions, LearnedPositions):
+        x = x + model.positions.table[places]
+    q, k = layer.query(x[:, asked]), layer.key(x)
+    if layer.rotate is not None:
+        q, k = turned(q, places[asked]), turned(k, places)
+    scores = q @ k.mT / layer.d_k**0.5
+    if isinstance(layer, BiasedAttention):
+        scores = scores + layer.bias(places[asked], places)
+    return model.readout(layer.output(scores.softmax(-1) @ layer.value(x)))
+
+
+def score_placed(model: Namer, length: int, count: int = 20) -> float:
+    """Share named right in sentences of 16 symbols that end at up to ``length``
+    positions, at the worst of at most 49 starts: new positions and nothing else new.
+    """
+    symbols = sentences(count, 1_000_000)
+    starts = torch.linspace(0, length - TRAINED, min(49, length - TRAINED + 1))
+    found = []
+    for start in starts.long().tolist():
+        logits = placed(model, symbols, start + torch.arange(TRAINED))
+        named = logits[:, 1:].argmax(-1)
+        found.append((named == to_name(symbols, "before")).double().mean().item())
+    return min(found)
+
+
+def keys_apart(
+    length: int, case: str, generator: torch.Generator, seen: int = TRAINED
+) -> Int[Tensor, " token"]:
+    """Draw places for the keys of one query: first the token before it, then itself,
+    then others from a sentence of ``length`` symbols.
+
+    Args:
+        length: of the sentence.
+        case: ``distances`` draws 14 others from the whole sentence, so that there are
+            16 keys as in the training, at distances that it never had; ``keys`` draws
+            ``length - 2`` others, with repeats, from 16 neighbors among the positions
+            of the training, so that there are more keys, and nothing else is new.
+        generator: of the draws.
+        seen: number of positions that occurred in the training.
+    """
+    low, high = 0, seen if case == "keys" else length
+    query = int(torch.randint(1, high, (), generator=generator))
+    if case == "keys":
+        first = max(0, query - TRAINED + 1)
+        last = min(query - 1, seen - TRAINED)
+        low = int(torch.randint(first, last + 1, (), generator=generator))
+        high = low + TRAINED
+    others = torch.tensor([p for p in range(low, high) if p not in (query - 1, query)])
+    if case == "keys":
+        drawn = torch.randint(len(others), (length - 2,), generator=generator)
+    else:
+        drawn = torch.randperm(len(others), generator=generator)[: TRAINED - 2]
+    return torch.cat([torch.tensor([query - 1, query]), others[drawn]])
+
+
+def score_apart(
+    model: Namer, length: int, case: str, seen: int = TRAINED, count: int = 100
+) -> float:
+    """Share named right for ``count`` draws of keys, 16 times other symbols each."""
+    generator = torch.Generator().manual_seed(1_000_000 + length)
+    found = []
+    for _ in range(count):
+        places = keys_apart(length, case, generator, seen)
+        symbols = torch.randint(SYMBOLS, (16, len(places)), generator=generator)
+        named = placed(model, symbols, places, slice(1, 2)).argmax(-1)
+        found.append((named == symbols[:, :1]).double().mean().item())
+    return sum(found) / count
+
+
+def sharpened(model: Namer, times: float = 4) -> Namer:
+    """A copy whose scores are ``times`` as large: the key that wins takes more of the
+    weight, and which key wins stays.
+    """
+    copy = deepcopy(model)
+    with torch.no_grad():
+        copy.attention.query.weight *= times
+        if isinstance(copy.attention, BiasedAttention):
+            copy.attention.table *= times
+    return copy
+
+
+def far(model: Namer, seen: int = TRAINED) -> dict[str, str]:
+    """Whole sentences up to 1,024 symbols, what is new in them apart, and the sentences
+    again with sharper scores, as far as the model has positions.
+
+    Args:
+        model: trained on sentences of 16 symbols.
+        seen: number of positions that occurred in the training.
+    """
+    learned = isinstance(model.positions, LearnedPositions)
+    cases = ("at", "places", "distances", "keys", "sharp")
+    sharp = sharpened(model)
+    row = {f"{case}_{n}": "" for case in cases for n in FAR}
+    for n in FAR:
+        row[f"keys_{n}"] = f"{score_apart(model, n, 'keys', seen):.3f}"
+        if learned and n > max(LENGTHS):
+            continue
+        row[f"at_{n}"] = f"{score(model, n, count=max(10, 6400 // n)):.3f}"
+        row[f"sharp_{n}"] = f"{score(sharp, n, count=max(10, 6400 // n)):.3f}"
+        row[f"places_{n}"] = f"{score_placed(model, n):.3f}"
+        row[f"distances_{n}"] = f"{score_apart(model, n, 'distances'):.3f}"
+    return row
+
+
 def main() -> None:
     """Train once for each kind of positions and seed."""
     parser = argparse.ArgumentParser(prog="python -m minitfm.results.positions")
@@ -226,8 +403,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--rate", type=float, default=3e-3)
-    parser.add_argument("--table", type=Path, default=TABLE, help="where the rows go")
+    parser.add_argument(
+        "--early", action="store_true", help="200 steps, scored every five"
+    )
+    parser.add_argument("--far", action="store_true", help="score up to 1,024 symbols")
+    parser.add_argument("--table", type=Path, help="where the rows go")
     options = parser.parse_args()
+    wanted = "positions_early" if options.early else "positions"
+    wanted = "positions_far" if options.far else wanted
+    table = options.table or TABLE.with_stem(wanted)
+    steps = 200 if options.early else options.steps
 
     for kind, seed in product(options.kinds, options.seeds):
         torch.manual_seed(seed)
@@ -235,10 +420,11 @@ def main() -> None:
         history = train(
             model,
             seed,
-            options.steps,
+            steps,
             task=options.task,
             starts=options.starts,
             rate=options.rate,
+            every=5 if options.early else 100,
         )
         reached = [(step, share) for step, _, share in history.evaluations]
         row = {
@@ -250,17 +436,20 @@ def main() -> None:
             "shared": options.shared,
             "causal": options.causal,
             "starts": options.starts,
-            "steps": options.steps,
+            "steps": steps,
             "rate": options.rate,
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": f"{sum(history.loss[-100:]) / 100:.3f}",
             "solved_at": next((step for step, share in reached if share >= 0.99), ""),
         }
-        row |= {
-            f"at_{length}": f"{score(model, length, options.task):.3f}"
-            for length in LENGTHS
-        }
-        append_row(options.table, row)
+        if options.far:
+            row |= far(model, options.starts + TRAINED)
+        else:
+            row |= {
+                f"at_{length}": f"{score(model, length, options.task):.3f}"
+                for length in LENGTHS
+            }
+        append_row(table, row)
 
 
 if __name__ == "__main__":
