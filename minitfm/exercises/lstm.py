@@ -24,7 +24,7 @@ __all__ = ["chapter", "load", "plugged", "progress", "save"]
 chapter = Chapter("lstm", asks="lstm_parameters half_life gru_step lstm lstm_inside")
 progress = chapter.progress
 
-D, H = 32, 64
+D, H = 40, 64
 
 
 SUM = H * D + H + H * H
@@ -35,7 +35,7 @@ lstm_parameters = Answer(
     "lstm_parameters",
     difficulty=1,
     minutes=4,
-    solution="""d_input, d_hidden = 32, 64
+    solution="""d_input, d_hidden = 40, 64
 weighted_sum = d_hidden * d_input + d_hidden + d_hidden * d_hidden
 answer = 4 * weighted_sum  # input gate, forget gate, candidate, output gate""",
     package=lambda: sum(parameter.numel() for parameter in LSTMCell(D, H).parameters()),
@@ -62,6 +62,9 @@ answer = 4 * weighted_sum  # input gate, forget gate, candidate, output gate""",
         "two directions, two biases": 8 * (SUM + H),
         "U as a vector": 4 * (SUM - H * H + H),
         "h and c side by side": 4 * (2 * H * D + 2 * H + 4 * H * H),
+        "U as wide as W": 4 * (H * D + H + H * D),
+        "sizes exchanged": 4 * (D * H + D + D * D),
+        "biases as long as x": 4 * (SUM - H + D),
     },
 )
 

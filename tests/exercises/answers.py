@@ -1321,10 +1321,10 @@ RIGHT_ANSWERS = {
         "np.ceil(np.log(0.5) / np.log(1 / (1 + np.exp(-3))))",
     ],
     "lstm_parameters": [
-        "24_832",
-        "torch.tensor(24832)",
-        "np.int64(24832)",
-        "4 * 64 * (32 + 64 + 1)",
+        "26_880",
+        "torch.tensor(26880)",
+        "np.int64(26880)",
+        "4 * 64 * (40 + 64 + 1)",
     ],
     "parameters": [
         "63_045_632",

@@ -138,7 +138,7 @@ rnn_parameters right
 Fraction(7614)
 
 lstm_parameters right
-Decimal(24832)
+Decimal(26880)
 
 rnn_parameters wrong: a number, without quotes
 '7614'
@@ -166,7 +166,7 @@ $cell
 return c, c
 
 lstm_parameters named: one W
-18688
+19200
 
 decoder_layer named: cross-attention|not:Two mistakes
 $own
@@ -459,7 +459,7 @@ rnn_parameters named: b has 16
 7614 - 64 + 16
 
 lstm_parameters named
-2 * 24832
+2 * 26880
 
 parameters named: bias
 63045632 + 37000
@@ -574,7 +574,7 @@ return u
 rnn_step wrong: NaN|not:detach
 return torch.tanh(F.linear(x, w, b) + h @ u.T + 0 * (h - h.detach()).sqrt())
 
-lstm_parameters named: two ways
+lstm_parameters named: W is missing
 16640
 
 lstm_parameters wrong: not:4 *
@@ -833,7 +833,7 @@ head_parameters named: as if W^V or W^O were missing
 512 * 12 * (3 * 32 + 64)
 
 lstm_parameters named: one bias among the four
-4 * (64 * 32 + 64 * 64) + 64
+4 * (64 * 40 + 64 * 64) + 64
 
 half_life named: e³
 20
