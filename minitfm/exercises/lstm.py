@@ -174,6 +174,7 @@ u (4 * d_hidden, d_hidden) -> h and c, (batch, d_hidden) each
     package=lstm_step_of_the_package,
     results=[("h", "batch d_hidden"), ("c", "batch d_hidden")],
     zeros=["h", "c", "h c"],
+    equal="d_input d_hidden",
     mistakes="""
 input and forget gate exchanged: input, forget, candidate, output = => forget, input, candidate, output =
 candidate last: input, forget, candidate, output = => input, forget, output, candidate =
@@ -186,6 +187,10 @@ sigmoid for the candidate: candidate.tanh() => candidate.sigmoid()
 candidate as it is: candidate.tanh() => candidate
 tanh for the gates: .sigmoid() => .tanh()
 gates without sigmoid: .sigmoid() =>
+no activation: .sigmoid() =>
++ candidate.tanh() => candidate
+sigmoid of all four, then tanh: candidate.tanh() => candidate.sigmoid().tanh()
+old hidden state returned:     h = output.sigmoid() * c.tanh() =>     pass
 forget gate inverted: forget.sigmoid() * c => (1 - forget.sigmoid()) * c
 input gate as the rest of the forget gate: input.sigmoid() * => (1 - forget.sigmoid()) *
 nothing forgotten: forget.sigmoid() * c => c
@@ -254,7 +259,10 @@ u (3 * d_hidden, d_hidden), b_candidate (d_hidden) -> the new h, (batch, d_hidde
     return update * h + (1 - update) * candidate""",
     package=gru_step_of_the_package,
     zeros=["h"],
+    equal="d_input d_hidden",
     mistakes="""
+reset gate on the old share: update * h + => update * reset * h +
+U h without the gate, too: candidate_x + reset * (candidate_h + b_candidate) => candidate_x + candidate_h + reset * (candidate_h + b_candidate)
 update gate inverted: update * h + (1 - update) * candidate => (1 - update) * h + update * candidate
 reset before the product: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T + b_candidate
 reset on the product alone: reset * (candidate_h + b_candidate) => reset * candidate_h + b_candidate

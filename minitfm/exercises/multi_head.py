@@ -89,6 +89,7 @@ output (d_model, heads * d_head), keep: a list of heads
     package=_without_some,
     inputs=_kept,
     sizes="d_model heads d_head",
+    gradients=False,
     results=[
         ("query", "kept_numbers d_model"),
         ("key", "kept_numbers d_model"),
@@ -96,6 +97,9 @@ output (d_model, heads * d_head), keep: a list of heads
         ("output", "d_model kept_numbers"),
     ],
     mistakes="""
+heads for rows: weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => weight[keep]
+numbers interleaved: [keep].flatten(0, 1) => [keep].transpose(0, 1).flatten(0, 1)
+output scaled: kept(output.T).T => kept(output.T).T * heads / max(len(keep), 1)
 output cut by rows: kept(output.T).T => kept(output)
 output cut by rows, with a view: kept(output.T).T => kept(output)
 + weight.unflatten(0, (heads, -1))[keep].flatten(0, 1) => weight.reshape(heads, -1, weight.shape[1])[keep].flatten(0, 1)
@@ -178,6 +182,19 @@ weights laid side by side: torch.cat([head.query.weight for head in stack]) => t
 matrices transposed: head.query.weight => head.query.weight.T
 + head.key.weight => head.key.weight.T
 + head.value.weight => head.value.weight.T
+values added up: torch.cat([head.value.weight for head in stack]) => sum(head.value.weight for head in stack)
+first head for all: for head in stack => for head in [stack[0]] * len(stack)
+stacked: torch.cat([head.query.weight for head in stack]) => torch.stack([head.query.weight for head in stack])
++ torch.cat([head.key.weight for head in stack]) => torch.stack([head.key.weight for head in stack])
++ torch.cat([head.value.weight for head in stack]) => torch.stack([head.value.weight for head in stack])
++ d_model = value.shape[1] => d_model = value.shape[2]
+side by side: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
++ torch.cat([head.key.weight for head in stack]) => torch.cat([head.key.weight for head in stack], dim=1)
++ torch.cat([head.value.weight for head in stack]) => torch.cat([head.value.weight for head in stack], dim=1)
++ d_model = value.shape[1] => d_model = value.shape[0]
+rows of the heads interleaved: torch.cat([head.query.weight for head in stack]) => torch.stack([head.query.weight for head in stack], 1).flatten(0, 1)
++ torch.cat([head.key.weight for head in stack]) => torch.stack([head.key.weight for head in stack], 1).flatten(0, 1)
++ torch.cat([head.value.weight for head in stack]) => torch.stack([head.value.weight for head in stack], 1).flatten(0, 1)
 weights added up: torch.cat([head.query.weight for head in stack]) => sum(head.query.weight for head in stack)
 + torch.cat([head.key.weight for head in stack]) => sum(head.key.weight for head in stack)
 + torch.cat([head.value.weight for head in stack]) => sum(head.value.weight for head in stack)
@@ -344,6 +361,12 @@ return self.output(merge_heads(weights @ v))"""
     ],
     mistakes=HEADS
     + """
+residual added: return self.output(merge_heads(result)) => return query + self.output(merge_heads(result))
+no root, mask ignored: result = scaled_dot_product_attention(q, k, v, mask) => result = (q @ k.mT).softmax(-1) @ v
+no root: result = scaled_dot_product_attention(q, k, v, mask) => result = scaled_dot_product_attention(q * math.sqrt(q.shape[-1]), k, v, mask)
+mask after the softmax: result = scaled_dot_product_attention(q, k, v, mask) => weights = (q @ k.mT / math.sqrt(q.shape[-1])).softmax(-1)⏎        result = (weights if mask is None else weights * mask) @ v
+causal without a mask: result = scaled_dot_product_attention(q, k, v, mask) => result = F.scaled_dot_product_attention(q, k, v, mask, is_causal=mask is None)
+scores multiplied by the mask: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores * mask⏎        result = scores.softmax(-1) @ v
 keys without the heads' axis: self.key(key).unsqueeze(1) => self.key(key)
 + self.value(value).unsqueeze(1) => self.value(value)
 keys split: self.key(key).unsqueeze(1) => split_heads(self.key(key), self.heads)

@@ -106,6 +106,7 @@ rnn_step = Exercise(
     package=step_of_the_package,
     shapes="u (d_hidden, d_hidden)",
     zeros=["h"],
+    equal="d_input d_hidden",
     mistakes="""
 tanh missing: torch.tanh(x @ w.T + b + h @ u.T) => x @ w.T + b + h @ u.T
 U transposed: h @ u.T => h @ u
@@ -117,6 +118,8 @@ bias twice:  + b + h @ u.T =>  + b + h @ u.T + b
 bias after tanh: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh(x @ w.T + h @ u.T) + b
 tanh of the input alone: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh(x @ w.T + b) + h @ u.T
 two tanh: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh(x @ w.T + b) + torch.tanh(h @ u.T)
+tanh of W x alone: torch.tanh(x @ w.T + b + h @ u.T) => torch.tanh(x @ w.T) + b + h @ u.T
+diagonal of U: h @ u.T => h * u.diagonal()
 sigmoid: torch.tanh => torch.sigmoid
 ReLU: torch.tanh => torch.relu
 old state added: return torch => return h + torch
@@ -248,6 +251,9 @@ sign: loss.exp() => (-loss).exp()
 2 to the power of nats: loss.exp() => 2**loss
 mean of exponentials: ignore_index=pad) => ignore_index=pad, reduction='none').exp()[target.flatten() != pad].mean()
 + loss.exp() => loss
+10 to the power of nats: loss.exp() => 10**loss
+last character alone: logits.flatten => logits[:, -1:].flatten
++ target.flatten => target[:, -1:].flatten
 summed: ignore_index=pad => ignore_index=pad, reduction='sum'
 mean of the names' means: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => torch.stack([F.cross_entropy(a, t, ignore_index=pad) for a, t in zip(logits, target)]).mean()
 mean of the names' perplexities: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => torch.stack([F.cross_entropy(a, t, ignore_index=pad).exp() for a, t in zip(logits, target)]).mean()
@@ -360,7 +366,28 @@ def _at_temperatures(draw: Draw) -> list[Case]:
     return [
         Case(_draws(draw, 40, 6 + i, heat), (), f"at temperature {heat}")
         for i, heat in enumerate((1.0, 0.5, 2.0, 0.05, 5.0))
-    ] + [_closely(draw, *numbers) for numbers in ((0.0, 0.2), (9.0, 0.1), (0.0, 0.01))]
+    ] + [
+        *(
+            _closely(draw, *numbers)
+            for numbers in ((0.0, 0.2), (9.0, 0.1), (0.0, 0.01))
+        ),
+        *_at_the_edges(),
+    ]
+
+
+def _at_the_edges() -> list[Case]:
+    """Numbers u that are exactly an end, or that rounding leaves behind the last end."""
+    alike = torch.zeros(5, 4, dtype=torch.float64)
+    ends = torch.tensor([0.0, 0.25, 0.5, 0.75, 0.9], dtype=torch.float64)
+    never = torch.tensor([[-1000.0, 0, 0], [0, -1000.0, 0]], dtype=torch.float64)
+    first = torch.tensor([0.0, 0.5], dtype=torch.float64)
+    many = torch.zeros(1, 41)  # in float32 their ends sum to a little less than 1
+    last = torch.tensor([1 - 2**-24])
+    return [
+        Case((alike, 1.0, ends), (), "where u is exactly an end"),
+        Case((never, 1.0, first), (), "where a character has the probability 0"),
+        Case((many, 1.0, last), (), "where rounding leaves the last end below u"),
+    ]
 
 
 def _closely(draw: Draw, middle: float, heat: float) -> Case:
@@ -382,35 +409,39 @@ sample = Exercise(
     solution="""def sample(logits, temperature, u):
     p = (logits / temperature).softmax(-1)
     ends = p.cumsum(-1)
-    return (ends < u.unsqueeze(1)).sum(-1)""",
+    return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1)""",
     package=sample_in_python,
     inputs=_draws,
     sizes="batch vocabulary",
     special=_at_temperatures,
     gradients=False,
     mistakes="""
+stretch without its beginning: ends[:, :-1] <= u => ends[:, :-1] < u
+past the last character: ends[:, :-1] <= u => ends <= u
 multiplied by the temperature: logits / temperature => logits * temperature
 temperature ignored: (logits / temperature) => logits
 temperature after the softmax: (logits / temperature).softmax(-1) => logits.softmax(-1) / temperature
-likeliest character: (ends < u.unsqueeze(1)).sum(-1) => p.argmax(-1)
+likeliest character: (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => p.argmax(-1)
 no softmax: .softmax(-1) =>
+sigmoid for the softmax: .softmax(-1) => .sigmoid()
+logarithms added up: .softmax(-1) => .log_softmax(-1)
 no running sum: .cumsum(-1) =>
 softmax over the batch: .softmax(-1) => .softmax(0)
 running sum over the batch: cumsum(-1) => cumsum(0)
 counted from 1: sum(-1) => sum(-1) + 1
 + p.cumsum(-1) + 1 => p.cumsum(-1)
-one too small: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).sum(-1) - 1
-counted from the end: ends < u => ends > u
+one too small: (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) - 1
+counted from the end: ends[:, :-1] <= u => ends > u
 one u for all: u.unsqueeze(1) => u[0]
-own random numbers: (ends < u.unsqueeze(1)).sum(-1) => torch.multinomial(p, 1).squeeze(1)
+own random numbers: (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => torch.multinomial(p, 1).squeeze(1)
 a column: sum(-1) => sum(-1, keepdim=True)
 + p.cumsum(-1, keepdim=True) => p.cumsum(-1)
-whether for how many: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).any(-1)
-a truth for a count: (ends < u.unsqueeze(1)).sum(-1) => (ends < u.unsqueeze(1)).int().argmax(-1)
+whether for how many: (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => (ends[:, :-1] <= u.unsqueeze(1)).any(-1)
+a truth for a count: (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => (ends[:, :-1] <= u.unsqueeze(1)).int().argmax(-1)
 u from the other side: u.unsqueeze(1) => 1 - u.unsqueeze(1)
 exp without a sum: .softmax(-1) => .exp()
-u by the temperature: ends < u.unsqueeze(1) => ends < u.unsqueeze(1) / temperature
-one row for all: ends < u => ends[:1] < u
+u by the temperature: ends[:, :-1] <= u.unsqueeze(1) => ends[:, :-1] <= u.unsqueeze(1) / temperature
+one row for all: ends[:, :-1] <= u => ends[:1] < u
 sorted first: .softmax(-1) => .softmax(-1).sort(-1, descending=True).values
 overflow: (logits / temperature).softmax(-1) => (logits / temperature).exp(); p = p / p.sum(-1, keepdim=True)
 underflow: (logits / temperature).softmax(-1) => logits.softmax(-1) ** (1 / temperature); p = p / p.sum(-1, keepdim=True)
@@ -421,15 +452,15 @@ sign turned: logits / temperature => -logits / temperature
 base 2: (logits / temperature).softmax(-1) => (logits / temperature * math.log(2)).softmax(-1)
 likeliest below one half: .sum(-1) => .sum(-1) if temperature >= 0.5 else p.argmax(-1)
 running product: cumsum => cumprod
-u compared with the probabilities: ends < u.unsqueeze(1)).sum(-1) => p > u.unsqueeze(1)).int().argmax(-1)
-u as a place: return (ends < u.unsqueeze(1)).sum(-1) => return (u * p.shape[-1]).long()
+u compared with the probabilities: ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => p > u.unsqueeze(1)).int().argmax(-1)
+u as a place: return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => return (u * p.shape[-1]).long()
 u squared: u.unsqueeze(1) => u.unsqueeze(1) ** 2
-the first character never: return (ends < u.unsqueeze(1)).sum(-1) => return (ends[:, 1:] < u.unsqueeze(1)).sum(-1)
-the probabilities themselves: return (ends < u.unsqueeze(1)).sum(-1) => return p
-nearest end: return (ends < u.unsqueeze(1)).sum(-1) => return (ends - u.unsqueeze(1)).abs().argmin(-1)
-the character with the nearest probability: return (ends < u.unsqueeze(1)).sum(-1) => return (p - u.unsqueeze(1)).abs().argmin(-1)
+the first character never: return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => return (ends[:, 1:] < u.unsqueeze(1)).sum(-1)
+the probabilities themselves: return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => return p
+nearest end: return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => return (ends - u.unsqueeze(1)).abs().argmin(-1)
+the character with the nearest probability: return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => return (p - u.unsqueeze(1)).abs().argmin(-1)
 the likeliest laid out first: ends = p.cumsum(-1) => order = p.argsort(-1, descending=True)⏎    ends = p.gather(-1, order).cumsum(-1)
-+ return (ends < u.unsqueeze(1)).sum(-1) => place = (ends < u.unsqueeze(1)).sum(-1, keepdim=True)⏎    return order.gather(-1, place.clamp(max=p.shape[-1] - 1)).squeeze(-1)
++ return (ends[:, :-1] <= u.unsqueeze(1)).sum(-1) => place = (ends[:, :-1] <= u.unsqueeze(1)).sum(-1, keepdim=True)⏎    return order.gather(-1, place.clamp(max=p.shape[-1] - 1)).squeeze(-1)
 """,
 )
 

@@ -228,6 +228,10 @@ ask_for = Exercise(
     axes="row column",
     gradients=False,
     mistakes="""
+identity: return W_Q => return torch.eye(places)
+the triangle: return W_Q => return torch.ones(places, places).tril(-shift)
+one place too few: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 0 <= i + shift - 1 < places:⏎            W_Q[i + shift - 1, i]
+counted from 1: range(places) => range(1, places)
 other direction: W_Q[i + shift, i] => W_Q[i, i + shift]
 wraps around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[(i + shift) % places, i]
 other direction and around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[i, (i + shift) % places]
@@ -270,6 +274,14 @@ ask_the_first = Exercise(
     axes="row column",
     gradients=False,
     mistakes="""
+every label everywhere: W_Q[0, d:] => W_Q[:, d:]
+a share of the first: = 1.0 => = 1 / places
+counted from 1: W_Q[0, d:] => W_Q[1, d:]
+the row of the labels: W_Q[0, d:] => W_Q[d, d:]
+a column too late: W_Q[0, d:] => W_Q[0, d + 1:]
+a column too early: W_Q[0, d:] => W_Q[0, d - 1:]
+the last label left out: W_Q[0, d:] => W_Q[0, d:-1]
+the meaning asks against: return W_Q => W_Q[0, :d] = -1.0⏎    return W_Q
 only the first token asks: W_Q[0, d:] => W_Q[0, d]
 the meaning asks, too: W_Q[0, d:] => W_Q[0]
 label taken from the front: W_Q[0, d:] => W_Q[0, :places]
@@ -317,6 +329,9 @@ how_loud = Exercise(
     axes="",
     gradients=False,
     mistakes="""
+base 10: math.log( => math.log10(
+never below 0: return math.sqrt(d_k) * math.log(odds * (n - 1)) => return max(0.0, math.sqrt(d_k) * math.log(odds * (n - 1)))
+root rounded down: math.sqrt(d_k) => int(math.sqrt(d_k))
 not scaled: math.sqrt(d_k) * =>
 scaled the wrong way: math.sqrt(d_k) * => 1 / math.sqrt(d_k) *
 scaled by d_k: math.sqrt(d_k) => d_k
@@ -383,6 +398,13 @@ rows_that_change = Exercise(
     axes="token",
     gradients=False,
     mistakes="""
+all upside down: return rows => return ~rows
+column counted: mask[j].sum() > 1 => mask[:, j].sum() > 1
+row or column: rows = mask[:, j].clone() => rows = mask[:, j] | mask[j]
+by way of others: rows = mask[:, j].clone() => rows = mask.double().matrix_power(len(mask))[:, j] > 0
+j alone: return rows => return torch.arange(len(mask)) == j
+every row: return rows => return torch.ones_like(rows)
+not with a single key: rows = mask[:, j].clone() => rows = mask[:, j] & (mask.sum(1) > 1)
 row for column: mask[:, j] => mask[j]
 its own row forgotten: mask[j].sum() > 1 => False
 its own row always: mask[j].sum() > 1 => True
@@ -448,6 +470,10 @@ packed_mask = Exercise(
     mistakes="""
 sentences not kept apart: same & real & past => real & past
 sentences not kept apart, padding hidden: same & real & past => real & real.mT & past
+all upside down: return same & real & past => return ~(same & real & past)
+causal alone: return same & real & past => return past.expand_as(same)
+padding looks at all: return same & real & past => return (same | ~real.mT) & real & past
+last sentence left out: return same & real & past => return same & real & past & (sentence < sentence.max()).unsqueeze(1)
 the future is seen: same & real & past => same & real
 padding sees padding: same & real & past => same & past
 looks ahead: .tril() => .triu()
@@ -508,7 +534,7 @@ nearest_before = Exercise(
     sizes="batch token d_k d_v",
     special=lambda draw: [
         Case((*_with_slope(draw, 2, 5, 3, 4)[:3], slope), note=f"with slope {slope}")
-        for slope in (0.0, 2.0, 5)
+        for slope in (0.0, 2.0, 5, -1.5)
     ],
     axes="batch token d_v",
     names={
@@ -518,6 +544,7 @@ nearest_before = Exercise(
     },
     mistakes="""
 sees itself: distance > 0 => distance >= 0
+mask inverted: .where(mask, -math.inf).softmax(-1).where(mask, 0.0) => .masked_fill(mask, -math.inf).softmax(-1)
 looks ahead: distance > 0 => distance < 0
 the future is seen: distance > 0 => distance != 0
 farther is better: - slope * distance => + slope * distance

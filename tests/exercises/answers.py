@@ -131,16 +131,18 @@ RIGHT["step_jacobian"] = [
 
 RIGHT["sample"] = [
     """def f(logits, temperature, u):
-    return torch.searchsorted((logits / temperature).softmax(-1).cumsum(-1), u[:, None]).squeeze(1)""",
+    ends = (logits / temperature).softmax(-1).cumsum(-1)
+    return torch.searchsorted(ends[:, :-1].contiguous(), u[:, None], right=True).squeeze(1)""",
     """def f(logits, temperature, u):
     ends = torch.softmax(logits / temperature, dim=1).cumsum(1)
-    return (ends >= u[:, None]).int().argmax(1)""",
+    ends[:, -1] = 1
+    return (ends > u[:, None]).int().argmax(1)""",
     """def f(z, t, u):
     out = []
     for row, r in zip(z, u):
         p = torch.softmax(row / t, 0)
         k, total = 0, p[0]
-        while total < r:
+        while total <= r and k < len(p) - 1:
             k += 1
             total = total + p[k]
         out.append(k)
@@ -148,11 +150,11 @@ RIGHT["sample"] = [
     """def f(logits, temperature, u):
     e = ((logits - logits.amax(1, keepdim=True)) / temperature).exp()
     ends = (e / e.sum(1, keepdim=True)) @ torch.ones(e.shape[1], e.shape[1], dtype=e.dtype).triu()
-    return ends.lt(u.unsqueeze(-1)).sum(dim=1)""",
+    return ends[:, :-1].le(u.unsqueeze(-1)).sum(dim=1)""",
     """def f(logits, temperature, u):
     ends = F.softmax(logits.div(temperature), -1).cumsum(-1)
-    passed = u.view(-1, 1).expand_as(ends) > ends
-    return torch.count_nonzero(passed, dim=-1)""",
+    passed = u.view(-1, 1).expand_as(ends) >= ends
+    return torch.count_nonzero(passed, dim=-1).clamp(max=logits.shape[1] - 1)""",
 ]
 
 RIGHT["lstm_step"] = [

@@ -117,7 +117,7 @@ from torch.func import jacrev, vmap
 return vmap(lambda row: jacrev(lambda old: torch.tanh(row.atanh() + u @ old))(torch.zeros_like(row)))(h)
 
 sample right
-return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).int()
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1).int()
 
 shift right
 return target[:, :-1].int(), target[:, 1:].int()
@@ -176,7 +176,7 @@ $network
 sample named: temperature
 p = logits.softmax(-1) / temperature
 p = p / p.sum(-1, keepdim=True)
-return (p.cumsum(-1) < u[:, None]).sum(-1)
+return (p.cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 source_vector named: model.encode|not:without end
 return model.encode(source)
@@ -541,26 +541,26 @@ sample wrong: temperature
 p = (logits / temperature).softmax(-1)
 if temperature < 0.5:
     return p.argmax(-1)
-return (p.cumsum(-1) < u[:, None]).sum(-1)
+return (p.cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 sample wrong: temperature 5
-return ((logits / min(temperature, 2)).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)
+return ((logits / min(temperature, 2)).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 sample named: overflow
 z = torch.exp(logits / temperature)
 p = z / z.sum(-1, keepdim=True)
-return (p.cumsum(-1) < u[:, None]).sum(-1)
+return (p.cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 sample named: underflow
 q = logits.softmax(-1) ** (1 / temperature)
 p = q / q.sum(-1, keepdim=True)
-return (p.cumsum(-1) < u[:, None]).sum(-1)
+return (p.cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 sample named: subtracted|not:begin
-return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1) - 1
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1) - 1
 
 sample named: subtracted
-return ((logits - temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1)
+return ((logits - temperature).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
 
 gru_step wrong: returns its input `h`
 return h
@@ -726,7 +726,7 @@ head_parameters right
 np.array([1_179_648])
 
 sample named: whole number
-return ((logits / temperature).softmax(-1).cumsum(-1) < u[:, None]).sum(-1).bool()
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1).bool()
 
 # said in all cases alike: a relation to the right result
 

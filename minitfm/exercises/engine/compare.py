@@ -158,7 +158,7 @@ def number(x: float, other: float) -> str:
     """As few digits as tell it from the other."""
     if isinstance(x, bool | int):
         return str(x)
-    for digits in (2, 4):
+    for digits in (2, 4) if max(abs(x), abs(other)) < 1e6 else ():
         told, others = f"{x:.{digits}f}", f"{other:.{digits}f}"
         lost = (x and not float(told)) or (other and not float(others))
         if told != others and not lost:
@@ -197,7 +197,7 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
         )
     narrow = allclose(got, want, rtol=3e-6, atol=3e-6 * want.abs().max().item())
     if narrow and want.dtype == torch.float64:
-        return "It is right to seven digits and no further: something was computed in float32 on the way (`.float()`, a constant tensor of your own)."
+        return "It is right to seven digits and no further: something was computed in float32 on the way (`.float()`, a constant tensor of your own), or a very small constant was added (ε)."
     if want.unique().numel() < 3:  # two numbers always have a ratio and a difference
         return "Everything is 0." if not got.any() and want.any() else ""
     ratio = ((got * want).sum() / (want * want).sum().clamp_min(1e-30)).item()

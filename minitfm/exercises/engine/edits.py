@@ -109,6 +109,9 @@ class Edit:
         return source[: self.start] + self.new + source[self.end :]
 
     def __str__(self) -> str:
+        if self.now == "pass":
+            name, equals, _ = self.was.partition(" = ")
+            return f"`{name}` left as it was" if equals else "a line left out"
         if self.line:
             told = f"`{self.now}` where {self.of} has `{self.was}`"
             return told if self.line == self.was else f"{told}, in `{self.line}`"

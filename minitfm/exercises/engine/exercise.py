@@ -237,6 +237,7 @@ class Exercise(Task):
         gradients: bool = True,
         without: Sequence[str] = (),
         zeros: Sequence[str] = (),
+        equal: str = "",
         forms: Sequence[str] = (),
         names: Mapping[str, Any] | None = None,
         words: texts.Words | None = None,
@@ -268,6 +269,7 @@ class Exercise(Task):
             gradients: compare gradients, too.
             without: standard inputs that make no sense here, by their note.
             zeros: inputs that are all 0 in a case of their own, by name.
+            equal: sizes that are equal in a case of their own.
             forms: other right answers, whose single edits explain wrong ones as well: a
                 body each for the solution's last function.
             names: what source and learner may use besides torch, F, nn and math.
@@ -297,7 +299,7 @@ class Exercise(Task):
         )
         self.package, self.names = package, dict(names or {})
         self.forms = tuple(under(solution, form) for form in forms)
-        self.zeros = tuple(zeros)
+        self.zeros, self.equal = tuple(zeros), equal.split()
         self.gradients, self.without = gradients, tuple(without)
         self.special, self._inputs, self._init = special, inputs, init
         given, made = _documented(stub, shapes)
@@ -421,6 +423,9 @@ class Exercise(Task):
             kinds.append((f"without {names}", {}, {"bare": True}))
         kinds.append((f"with {names}" if optional else "with plain inputs", {}, {}))
         kinds += [(f"with {size} = 1", {size: 1}, {}) for size in self.sizes]
+        if self.equal:
+            note = f"with {' = '.join(self.equal)}"
+            kinds.append((note, dict.fromkeys(self.equal, 4), {}))
         kinds.append(("with inputs that are views", {}, {"view": True}))
         if numeric:
             larger = {size: 17 + i for i, size in enumerate(self.sizes)}

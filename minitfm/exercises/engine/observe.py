@@ -161,7 +161,7 @@ def _call(
     ]
     if value is None and blank(candidate):
         return Outcome(strange=in_words(value))
-    values = unpacked(value, results) if results else (value,)
+    values = unpacked(value, results, plain) if results else (value,)
     dtype = next((a.dtype for a in args if numbers_in(a)), torch.float64)
     typeless = plain and (any(map(numbers_in, args)) or not any(map(usable, values)))
     values = tuple(as_tensor(one, plain, dtype, number) for one in values)
@@ -248,7 +248,9 @@ def narrowed(value: Any) -> Any:
     return value.to(torch.float32) if one_number else value
 
 
-def unpacked(value: Any, results: tuple[tuple[str, int], ...]) -> tuple[Any, ...]:
+def unpacked(
+    value: Any, results: tuple[tuple[str, int], ...], plain: bool = False
+) -> tuple[Any, ...]:
     """The several results of a call, as named and with so many axes each, perhaps
     stacked.
 
@@ -271,7 +273,8 @@ def unpacked(value: Any, results: tuple[tuple[str, int], ...]) -> tuple[Any, ...
         ending = "s" * (len(value) != 1)
         raise Complaint(f"{due}; it returned {len(value)} thing{ending}.")
     for name, one in zip(names, value):
-        if not issubclass(type(one), Tensor):
+        arrays = (Tensor, np.ndarray, list, tuple) if plain else Tensor
+        if not issubclass(type(one), arrays):
             told = f"{due}, each of them a tensor; its `{name}` is {in_words(one)}."
             raise Complaint(told)
     return tuple(value)
