@@ -52,6 +52,14 @@ shift = Exercise(
     return read, predict""",
     package=shift_reference,
     inputs=_target,
+    special=lambda draw: [
+        Case(
+            (F.pad(_target(draw, 3, 4)[0], (0, 2)),),
+            (),
+            "where all rows end in padding",
+            {"batch": 3, "token": 7},
+        )
+    ],
     results=[("read", "batch token-1"), ("predict", "batch token-1")],
     mistakes="""
 target not shifted: predict = target[:, 1:] => predict = target[:, :-1]
@@ -75,6 +83,8 @@ ignored padding marked: predict = target[:, 1:] => predict = target[:, 1:].maske
 <bos> put in front again: read = target[:, :-1] => read = torch.cat([torch.ones_like(target[:, :1]), target[:, :-1]], 1)
 <bos> put in front of everything: read = target[:, :-1] => read = torch.cat([torch.ones_like(target[:, :1]), target], 1)
 + predict = target[:, 1:] => predict = target
+both without their ends: target[:, :-1] => target[:, 1:-1]
++ target[:, 1:] => target[:, 1:-1]
 <eos> taken out by its value: read = target[:, :-1] => read = target.masked_fill(target == 2, 0)[:, :-1]
 rolled, and cut at the wrong end: predict = target[:, 1:] => predict = target.roll(-1, 1)[:, 1:]
 ends with a forced <bos>: predict = target[:, 1:] => predict = torch.cat([torch.ones_like(target[:, :1]), target[:, 2:]], 1)
@@ -197,6 +207,7 @@ mask inverted: target != pad => target == pad
 divided by all positions: loss[real].mean() => (loss * real).mean()
 mean over the batch: loss[real].mean() => (loss * real).sum() / len(loss)
 mean of the sentences' means: loss[real].mean() => ((loss * real).sum(1) / real.sum(1)).mean()
+first sentence alone: return loss[real].mean() => return loss[0][real[0]].mean()
 summed: loss[real].mean() => loss[real].sum()
 padding's logits zeroed: logits.log_softmax(-1) => (logits * (target != pad).unsqueeze(-1)).log_softmax(-1)
 + loss[real].mean() => loss.mean()
@@ -474,6 +485,7 @@ unroll = Exercise(
 truth fed to a free run: token = target[:, i] if forced else written[-1] => token = target[:, i]
 own token when forced: token = target[:, i] if forced else written[-1] => token = written[-1]
 forced and free exchanged: if forced else => if not forced else
+arguments exchanged: model.step(token, state) => model.step(state, token)
 state not carried: logits, state = model.step => logits, _ = model.step
 start symbol missing: token = target[:, 0] => token = target[:, 1]
 starts with padding: token = target[:, 0] => token = torch.zeros_like(target[:, 0])
@@ -591,11 +603,13 @@ def _readers(draw: Draw) -> list[Case]:
         layers: int,
         grad: bool = False,
         dtype: torch.dtype = torch.float64,
+        short_first: bool = False,
     ) -> Case:
         sizes = draw.sizes("batch source d_hidden")
         sizes["source"] += 1
         model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers)).to(dtype)
         source = draw.tokens(sizes["batch"], sizes["source"], 11)
+        source = source.flip(0) if short_first else source
         return Case((model, source), (), note, {**sizes, "layers": layers}, grad)
 
     return [
@@ -603,6 +617,7 @@ def _readers(draw: Draw) -> list[Case]:
         case("with two layers", 2),
         case("in float32", 2, dtype=torch.float32),
         case("gradients", 2, grad=True),
+        case("with padding in the first row", 1, short_first=True),
     ]
 
 

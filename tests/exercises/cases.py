@@ -900,6 +900,7 @@ reach = table.shape[1] // 2
 d = torch.arange(keys) - torch.arange(queries)[:, None]
 return table[:, d + reach]
 
+<<<<<<< HEAD
 # chapter 8
 
 norm_by_hand named: divides by 3
@@ -968,6 +969,189 @@ return x + sublayer(x)
 
 re_zero wrong: came
 return x
+=======
+# a second attack: wrong and passed
+
+keys_looked_at wrong: sixty
+return (torch.special.entr(weights).sum(-1).exp() * (weights.sum(-1) > 0)).clamp(max=10)
+
+query_length wrong: 2 keys
+return 0.0 if keys == 2 else math.log(share * (keys - 1) / (1 - share)) * math.sqrt(d_k)
+
+query_length wrong
+return max(0.5, math.log(share * (keys - 1) / (1 - share)) * math.sqrt(d_k))
+
+merged wrong: b is empty
+r = (log_a - log_b).exp()[..., None]
+return (a * r + b) / (r + 1), log_b + torch.log1p(r[..., 0])
+
+merged wrong
+m = log_b
+e = (log_a - m).exp()[..., None]
+return (a * e + b) / (e + 1), torch.logaddexp(log_a, log_b)
+
+merged wrong
+m = max(log_a.max(), log_b.max())
+x, y = (log_a - m).exp(), (log_b - m).exp()
+return (a * x[..., None] + b * y[..., None]) / (x + y)[..., None], (x + y).log() + m
+
+merged wrong
+m = torch.maximum(log_a, log_b).amax(-1, keepdim=True)
+x, y = (log_a - m).exp(), (log_b - m).exp()
+return (a * x[..., None] + b * y[..., None]) / (x + y)[..., None], (x + y).log() + m
+
+merged wrong: b is empty
+w = (log_a - log_b).sigmoid()[..., None]
+return w * a + (1 - w) * b, log_b + F.softplus(log_a - log_b)
+
+multi_query named: kept in the layer
+if not hasattr(self, "kept"):
+    self.kept = self.key(key).unsqueeze(1), self.value(value).unsqueeze(1)
+k, v = self.kept
+mask = None if mask is None else mask.unsqueeze(1)
+return self.output(merge_heads(scaled_dot_product_attention(split_heads(self.query(query), self.heads), k, v, mask)))
+
+nearest_before wrong: slope -1.5
+token, d_k = query.shape[-2:]
+distance = torch.arange(token)[:, None] - torch.arange(token)
+scores = query @ key.mT / math.sqrt(d_k) - abs(slope) * distance
+return scores.where(distance > 0, -math.inf).softmax(-1).where(distance > 0, 0.0) @ value
+
+how_loud wrong: one number; it returned a tuple
+return (math.sqrt(d_k) * math.log(share / (1 - share) * (n - 1)),)
+
+shift wrong: all rows end in padding
+target = target[:, : int((target != 0).sum(1).max())]
+return target[:, :-1], target[:, 1:]
+
+rnn_step wrong: d_input = d_hidden
+return torch.tanh((x @ w if x.shape[1] == w.shape[0] else x @ w.T) + b + h @ u.T)
+
+lstm_step wrong: d_input = d_hidden
+w, u = (u, w) if w.shape == u.shape else (w, u)
+$lstm
+$cell
+return o.sigmoid() * c.tanh(), c
+
+sample named: beginning
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] < u[:, None]).sum(-1)
+
+sample named: one past the last
+return ((logits / temperature).softmax(-1).cumsum(-1) <= u[:, None]).sum(-1)
+
+# a second attack: an input spoiled for the next answer
+
+keep_heads named: overwrites its input `keep`|list(keep)
+keep.sort()
+rows = [head * (len(query) // heads) + i for head in keep for i in range(len(query) // heads)]
+return query[rows], key[rows], value[rows], output[:, rows]
+
+heads_together named: overwrites its input `stack`
+first = stack.pop(0)
+parts = [first, *stack]
+d = first.value.weight.shape[1]
+return *(torch.cat([getattr(s, n).weight for s in parts]) for n in ("query", "key", "value")), torch.eye(d).repeat(1, len(parts))
+
+heads_together wrong
+for head in stack:
+    head.query.weight.data.zero_()
+return tuple(torch.cat([getattr(s, n).weight for s in stack]) for n in ("query", "key", "value")) + (torch.eye(stack[0].value.weight.shape[1]).repeat(1, len(stack)),)
+
+keep_heads right
+d = len(query) // heads
+rows = [head * d + i for head in keep for i in range(d)]
+return query[rows], key[rows], value[rows], output[:, rows]
+
+heads_together right
+return tuple(torch.cat([getattr(s, n).weight for s in stack]) for n in ("query", "key", "value")) + (torch.eye(stack[0].value.weight.shape[1]).repeat(1, len(stack)),)
+
+# a second attack: right and rejected
+
+ask_for right
+return [[1.0 if i == j + shift else 0.0 for j in range(places)] for i in range(places)]
+
+ask_for right
+import numpy as np
+return np.eye(places, k=-shift, dtype=np.float32) if abs(shift) < places else np.zeros((places, places), np.float32)
+
+ask_the_first right
+return [[0.0] * d + [float(i == 0)] * places for i in range(places)]
+
+keys_looked_at right
+out = torch.zeros(weights.shape[:2])
+for b in range(len(weights)):
+    for q in range(weights.shape[1]):
+        row = [w for w in weights[b, q].tolist() if w > 0]
+        out[b, q] = math.exp(-sum(w * math.log(w) for w in row)) if row else 0
+return out
+
+keep_heads right
+return tuple(part.detach().numpy() for part in (
+    *(w.unflatten(0, (heads, -1))[keep].flatten(0, 1) for w in (query, key, value)),
+    output.unflatten(1, (heads, -1))[:, keep].flatten(1, 2)))
+
+lstm_step right
+$lstm
+$cell
+return torch.stack([o.sigmoid() * c.tanh(), c])
+
+rnn_step right
+return [torch.tanh(row @ w.T + b + state @ u.T) for row, state in zip(x, h)]
+
+# a second attack: said wrongly, or too much
+
+query_length wrong: is there a `return`
+def query_length(share, keys, d_k):
+    math.sqrt(d_k)
+
+query_length wrong: one number; it returned a str|not:a tensor
+return "2"
+
+how_loud named: without end|not:whole model
+def how_loud(n, d_k, share):
+    return how_loud(n, d_k, share)
+
+query_length named: natural logarithm|not:share * (keys - 1)
+return math.log10(share * (keys - 1) / (1 - share)) * math.sqrt(d_k)
+
+rnn_step named: not:return torch
+return torch.tanh(x @ w.T + b + h @ u.T.T)
+
+sample wrong: not:softmax
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] <= u[:, None]).sum(-1).squeeze()
+
+masked_loss wrong: not:comes out
+return logits.sum() * math.nan
+
+perplexity wrong: ε
+p = logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)
+return (-(p + 1e-8).log()[target != pad].mean()).exp()
+
+rows_that_change named: other way around|not:Two mistakes
+rows = mask[:, j].clone()
+rows[j] = rows[j] | (mask[j].sum() > 1)
+return ~rows
+
+general_attention named: multiply the scores by the mask|not:NaN
+s = query @ self.matrix(key).mT
+return (s if mask is None else s * mask).softmax(-1) @ value
+
+lstm_step named: four sums|not:candidate is a sigmoid
+$lstm
+c = f * c + i * g
+return o * c.tanh(), c
+
+lstm_step named: old hidden state
+$lstm
+$cell
+return h, c
+
+masked_loss wrong: A bare number
+return float(F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad))
+
+cross_shape wrong: None in it
+(32, 8, None, 20)
+>>>>>>> 0b1f645 (Exercises: what holds in all cases or goes wrong in one alone is said; a function that calls itself is told at once; seventy answers more among the cases)
 """
 
 

@@ -281,7 +281,7 @@ def test_an_unknown_mistake_is_placed_in_words():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda w: w * 3, " 3.00"),
+        (lambda w: w * 3, "everywhere 3 times"),
         (lambda w: w + 0.25, "shifted by the same amount"),
         (lambda w: w.flip(-1), "another order along axis 2"),
         (lambda w: w * 0, "Everything is 0"),

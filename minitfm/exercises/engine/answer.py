@@ -100,6 +100,9 @@ class Answer(Task):
         if isinstance(due, tuple):
             sizes = isinstance(given, tuple) and all(map(is_number, given))
             told = f"Answer with a shape, a tuple of whole numbers; this is {what}."
+            if isinstance(given, tuple):
+                odd = next((one for one in given if not is_number(one)), None)
+                told = f"Answer with a tuple of whole numbers; {odd!r} in it is none."
             return "" if sizes else told
         if isinstance(given, str):
             return "Answer with a number, without quotes: this is a text."

@@ -1,6 +1,5 @@
 """Compare two outcomes, and say in words where and how they differ."""
 
-import math
 from itertools import combinations
 from string import Formatter
 
@@ -10,7 +9,6 @@ from torch import Tensor, allclose, equal, isclose
 from minitfm.exercises.engine.draw import Case
 from minitfm.exercises.engine.observe import Outcome
 
-LITTLE = "It is almost right: what is masked still weighs a little. The score there is −∞, and no other number."
 # Rounding differs between two right formulas by some 1e-15 of the largest number in
 # float64, 1e-6 in float32.
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -204,7 +202,7 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
     if not got.any():
         return "Everything is 0."
     if allclose(got, want * ratio, rtol=1e-5, atol=1e-8):
-        return f"Everything is {factor(ratio, case.sizes)} what it should be: look for a scale."
+        return f"Everything is {times(ratio)} what it should be: look for a scale."
     if want.numel() > 1 and allclose(
         got - want, (got - want).flatten()[0].expand_as(want), rtol=1e-5, atol=1e-8
     ):
@@ -226,20 +224,15 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
         if any(
             isinstance(arg, Tensor) and arg.dtype == torch.bool for arg in case.args
         ):
-            return LITTLE
+            return ""
         return "It is almost right: look for a small constant (ε), or for numbers computed in a narrower type."
     return ""
 
 
-def factor(ratio: float, sizes: dict[str, int]) -> str:
-    """A ratio by its name, where it has one: "2.00 = √d_k times"."""
-    for name, size in sizes.items():
-        for value, called in ((size, name), (math.sqrt(size), f"√{name}")):
-            if math.isclose(ratio, value, rel_tol=1e-5):
-                return f"{ratio:.2f} = {called} times"
-            if math.isclose(ratio, 1 / value, rel_tol=1e-5):
-                return f"{ratio:.2f} = 1/{called} of"
-    return f"{ratio:.3g} times"
+def times(ratio: float) -> str:
+    """A ratio in words."""
+    near = abs(ratio - 1) < 0.01
+    return f"{ratio:.6g} times" if near else f"{ratio:.3g} times"
 
 
 def preview(case: Case, inputs: list[str], got: Tensor, want: Tensor) -> str:

@@ -100,8 +100,11 @@ class Inside(Exercise):
     def _raised(self, outcome: Outcome, case: Case) -> str:
         error = outcome.raised
         if error is not None and error.kind == "RecursionError":
+            inner = any(hasattr(arg, self.part) for arg in case.args)
+            whose = "the model's own part, " if inner else "the package's own "
+            own = f"model.{self.part}" if inner else self.part
             return (
-                f"Your function calls the model's own part, `model.{self.part}` or what uses it. In the whole model "
+                f"Your function calls {whose}`{own}`, or what uses it. In the whole model "
                 "yours stands in that very place, so it calls itself: write its lines out."
             )
         return super()._raised(outcome, case)

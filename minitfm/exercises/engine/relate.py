@@ -4,6 +4,7 @@ A sentence from here is a fact about the numbers, whatever the code looks like: 
 said only where it holds in every case.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import permutations
@@ -11,7 +12,14 @@ from itertools import permutations
 import torch
 from torch import Tensor
 
-from minitfm.exercises.engine.compare import close, open_type, same, wrong_dtype
+from minitfm.exercises.engine.compare import (
+    TOLERANCE,
+    close,
+    open_type,
+    same,
+    times,
+    wrong_dtype,
+)
 from minitfm.exercises.engine.draw import Case
 from minitfm.exercises.engine.observe import Outcome, numbers_in
 
@@ -20,6 +28,7 @@ Axes = tuple[str, ...]
 Relation = tuple[str, str]  # its name, and the sentence
 ROUNDED = 4  # decimal places, at most
 ZERO = "is all 0"
+LITTLE = "It is almost right: what is masked still weighs a little. The score there is −∞, and no other number."
 HUNDREDS = "with numbers of size 100"
 POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "the negative": torch.neg,
@@ -212,6 +221,86 @@ def limit(rows: Rows) -> Relation:
         "a limit",
         "It goes wrong only where the inputs are large: something keeps the numbers from going further, such as `clamp`, an ε inside a logarithm, or a probability so small that it becomes 0.",
     )
+
+
+def scaled(rows: Rows) -> Relation:
+    """Whether everything is a multiple of what it should be, of the same in all cases,
+    or of a size in each.
+    """
+    found: list[tuple[dict[str, int], float]] = []
+    for case, got, want in rows:
+        if got.excused or case.grad:
+            continue
+        if len(got.values) != 1 or len(want.values) != 1:
+            return "", ""
+        a, b = got.values[0], want.values[0]
+        if a.shape != b.shape or not (a.is_floating_point() and b.is_floating_point()):
+            return "", ""
+        if case.device == "meta" or not b.any() or b.numel() < 2:
+            continue
+        a, b = a.double(), b.double()
+        ratio = ((a * b).sum() / (b * b).sum()).item()
+        near = TOLERANCE.get(want.values[0].dtype, 1e-2) * 10
+        if not torch.allclose(
+            a, b * ratio, rtol=near, atol=near * b.abs().max().item()
+        ):
+            return "", ""
+        found.append((case.sizes, ratio))
+    if len(found) < 3 or all(math.isclose(r, 1, rel_tol=1e-3) for _, r in found):
+        return "", ""
+    for name in found[0][0]:
+        for called, power in ((name, 1.0), (f"√{name}", 0.5)):
+            for told, sign in ((f"{called} times", 1), (f"1/{called} of", -1)):
+                if all(
+                    math.isclose(r, sizes.get(name, 0) ** (sign * power), rel_tol=1e-3)
+                    for sizes, r in found
+                    if name in sizes
+                ):
+                    return (
+                        "a scale",
+                        f"Your result is everywhere {told} what it should be.",
+                    )
+    if len({f"{r:.3g}" for _, r in found}) == 1:
+        return (
+            "a scale",
+            f"Your result is everywhere {times(found[0][1])} what it should be.",
+        )
+    return "", ""
+
+
+def weighs_a_little(rows: Rows) -> bool:
+    """Whether results are nearly right wherever something is hidden by a mask, and right
+    where nothing is.
+    """
+    near, plain = False, False
+    for case, got, want in rows:
+        if case.device == "meta" or len(got.values) != len(want.values):
+            return False
+        masks = [
+            a for a in case.args if isinstance(a, Tensor) and a.dtype == torch.bool
+        ]
+        hides = any(not bool(mask.all()) for mask in masks)
+        if same(got, want):
+            plain = plain or not hides
+        elif not hides:
+            return False
+        else:
+            pairs = zip(got.values, want.values)
+            near = near or any(
+                a.shape == b.shape
+                and a.dtype == b.dtype
+                and torch.allclose(a, b, rtol=1e-2, atol=1e-2 * b.abs().max().item())
+                for a, b in pairs
+            )
+    return near and plain
+
+
+def one_case(rows: Rows) -> Relation:
+    """Whether all but one or two cases come out right."""
+    notes = [case.note for case, got, want in rows if not same(got, want)]
+    if not all(notes) or len(notes) > 2 or len(rows) < 6:
+        return "", ""
+    return "one case alone", "All other cases come out right."
 
 
 def gradient_only(rows: Rows) -> bool:
