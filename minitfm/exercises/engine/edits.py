@@ -49,7 +49,8 @@ METHODS = {
     "cross_entropy": ("nll_loss",),
 }
 STATEMENTS = 12  # of a source whose lines are not shown
-BRIEF = 24  # characters of a piece that may be shown whole
+BRIEF = 20  # characters of a piece that may be shown whole
+TOKEN = re.compile(r"\w+|\s+|[-+*/@<>=!&|^]+|[^\w\s]")
 MODULES = ("torch", "F", "math", "nn")
 SQUASHING = ("tanh", "sigmoid", "softmax", "relu", "exp", "sqrt", "log")
 
@@ -113,12 +114,15 @@ class Edit:
             name, equals, _ = self.was.partition(" = ")
             return f"`{name}` left as it was" if equals else "a line left out"
         if self.line:
-            told = f"`{self.now}` where {self.of} has `{self.was}`"
+            told = f"`{_short(self.now)}` where {self.of} has `{_short(self.was)}`"
             return told if self.line == self.was else f"{told}, in `{self.line}`"
         was, now = fragments(self.was, self.now)
         if not now:
-            return f"`{was}` left out"
-        return f"`{now}` where {self.of} has `{was}`"
+            brief = len(was) <= BRIEF
+            return f"`{was}` left out" if brief else f"`{_short(self.now)}` alone"
+        if not was or len(was) > BRIEF:
+            return f"`{_short(now)}`"
+        return f"`{_short(now)}` where {self.of} has `{was}`"
 
 
 def fragments(was: str, now: str) -> tuple[str, str]:
@@ -127,18 +131,20 @@ def fragments(was: str, now: str) -> tuple[str, str]:
     """
     if len(was) <= BRIEF:
         return was, now
-    if now in was:  # an operand or a call that is missing
+    if len(now) > 1 and now in was:  # an operand or a call that is missing
         before, after = was.split(now, 1)
         around = f"{before}…{after}" if before and after else f"{before}{after}"
         return around.strip(), ""
-    old, new = (re.findall(r"\w+|\s+|[^\w\s]", text) for text in (was, now))
-    first = next(
-        (i for i, (a, b) in enumerate(zip(old, new)) if a != b),
-        min(len(old), len(new)),
-    )
-    old, new = old[first:], new[first:]
+    old, new = map(TOKEN.findall, (was, now))
+    pairs = enumerate(zip(old, new))
+    first = next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
+    old, new, behind = old[first:], new[first:], []
     while old and new and old[-1] == new[-1]:
-        old, new = old[:-1], new[:-1]
+        behind.append(old.pop())
+        new.pop()
+    while behind and any(one.count("(") > one.count(")") for one in (old, new)):
+        old.append(behind[-1])
+        new.append(behind.pop())
     return "".join(old).strip(), "".join(new).strip()
 
 
@@ -291,7 +297,7 @@ def _shown(
             start = dot + 1
     text = lines.source[start:end]
     now = text[: inner[0] - start] + ast.unparse(change) + text[inner[1] - start :]
-    return _short(text), _short(now)
+    return " ".join(text.split()), " ".join(now.split())
 
 
 def _short(text: str) -> str:
