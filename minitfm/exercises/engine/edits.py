@@ -134,6 +134,8 @@ def fragments(was: str, now: str) -> tuple[str, str]:
     if len(now) > 1 and now in was:  # an operand or a call that is missing
         before, after = was.split(now, 1)
         around = f"{before}…{after}" if before and after else f"{before}{after}"
+        if not before and after.startswith("."):
+            around = re.sub(r"\(.+\)$", "(…)", after)
         return around.strip(), ""
     old, new = map(TOKEN.findall, (was, now))
     pairs = enumerate(zip(old, new))
