@@ -188,7 +188,7 @@ stacked: torch.cat([head.query.weight for head in stack]) => torch.stack([head.q
 + torch.cat([head.key.weight for head in stack]) => torch.stack([head.key.weight for head in stack])
 + torch.cat([head.value.weight for head in stack]) => torch.stack([head.value.weight for head in stack])
 + d_model = value.shape[1] => d_model = value.shape[2]
-side by side: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
+weights laid side by side, and their height taken for the width: torch.cat([head.query.weight for head in stack]) => torch.cat([head.query.weight for head in stack], dim=1)
 + torch.cat([head.key.weight for head in stack]) => torch.cat([head.key.weight for head in stack], dim=1)
 + torch.cat([head.value.weight for head in stack]) => torch.cat([head.value.weight for head in stack], dim=1)
 + d_model = value.shape[1] => d_model = value.shape[0]

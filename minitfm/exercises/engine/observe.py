@@ -230,6 +230,8 @@ def as_tensor(value: Any, plain: bool, dtype: torch.dtype, number: bool = False)
         return value.squeeze(0)
     if isinstance(value, list | tuple) and any(map(usable, value)):
         even = len({(one.shape, one.dtype) for one in value if usable(one)}) == 1
+        comma = not plain and isinstance(value, tuple) and len(value) == 1
+        even = even and not comma  # a result with a comma behind it is no batch
         return torch.stack(tuple(value)) if even and all(map(usable, value)) else value
     if not plain or not numbers or isinstance(value, bool):
         return value
