@@ -900,7 +900,6 @@ reach = table.shape[1] // 2
 d = torch.arange(keys) - torch.arange(queries)[:, None]
 return table[:, d + reach]
 
-<<<<<<< HEAD
 # chapter 8
 
 norm_by_hand named: divides by 3
@@ -969,7 +968,7 @@ return x + sublayer(x)
 
 re_zero wrong: came
 return x
-=======
+
 # a second attack: wrong and passed
 
 keys_looked_at wrong: sixty
@@ -1151,7 +1150,6 @@ return float(F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_inde
 
 cross_shape wrong: None in it
 (32, 8, None, 20)
->>>>>>> 0b1f645 (Exercises: what holds in all cases or goes wrong in one alone is said; a function that calls itself is told at once; seventy answers more among the cases)
 """
 
 
