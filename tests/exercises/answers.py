@@ -1348,6 +1348,7 @@ RIGHT_ANSWERS = {
         "[1_179_648.0]",
     ],
     "slow_pairs": ["28", "28.0", "torch.tensor(28)", "np.int64(64 - 36)"],
+    "norm_by_hand": ["-7", "-7.0", "torch.tensor(-7.0)", "[6 * (1 - 6) / 3 + 3]"],
     "placement": ["'B'", "'b'", "' B '", "str('B')"],
 }
 
