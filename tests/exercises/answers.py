@@ -812,6 +812,9 @@ RIGHT["rotary"] = [
 RIGHT["own_share"] = [
     """def f(layers, norm):
     return 0.25**layers if norm == "post" else 1 / (2 * layers + 1)""",
+    """def f(layers, norm):
+    whole = sum(1 for _ in range(2 * layers + 1))
+    return {"post": math.exp(-2 * layers * math.log(2)), "pre": 1 / whole}[norm]""",
     # followed through the stack
     """def f(n, norm):
     own = total = 1.0
@@ -861,6 +864,12 @@ RIGHT["batch_norm"] = [
     """def f(x, real, eps=1e-5):
     rows = F.layer_norm(x[real].T, (int(real.sum()),), eps=eps).T
     return torch.zeros_like(x).masked_scatter(real.unsqueeze(-1), rows)""",
+    """def f(x, real, eps=1e-5):
+    found = torch.cat([row[kept] for row, kept in zip(x, real)])
+    mean = found.sum(0) / len(found)
+    variance = (found * found).sum(0) / len(found) - mean * mean
+    y = (x - mean) * (variance.clamp(min=0) + eps) ** -0.5
+    return y.masked_fill(~real.unsqueeze(-1), 0.0)""",
 ]
 
 RIGHT["norm_gradient"] = [
@@ -883,6 +892,9 @@ RIGHT["norm_gradient"] = [
     y = c / root[..., 0]
     J = (torch.eye(d).to(x) - 1 / d - y.unsqueeze(-1) * y.unsqueeze(-2) / d) / root
     return (J @ upstream.unsqueeze(-1)).squeeze(-1)""",
+    """def f(x, upstream, eps=1e-5):
+    from torch.func import vjp
+    return vjp(lambda z: F.layer_norm(z, z.shape[-1:], eps=eps), x)[1](upstream)[0]""",
 ]
 
 RIGHT["re_zero"] = under_the_head(
@@ -892,6 +904,7 @@ RIGHT["re_zero"] = under_the_head(
 y = y * self.alpha.view(1, 1, 1)
 return y + x""",
     "return torch.lerp(x, x + sublayer(x), self.alpha)",
+    "return torch.addcmul(x, sublayer(x), self.alpha.expand_as(x))",
 )
 
 RIGHT["feed_forward"] = under_the_head(
