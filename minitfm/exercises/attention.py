@@ -176,6 +176,7 @@ def _empty_part(draw: Draw) -> list[Case]:
         Case(other, (), "where b is empty for some queries"),
         Case(several, (), "with scores of 5,000 for one query, −5,000 for another"),
         Case(apart, (), "where b has much larger scores than a"),
+        Case(apart, (), "gradients, where b has much larger scores", grad=True),
         Case((*apart[2:], *apart[:2]), (), "where a has much larger scores than b"),
         Case(far, (), "with scores in the thousands"),
     ]

@@ -1038,6 +1038,10 @@ return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1] < u[:, None]).sum(
 sample named: one past the last
 return ((logits / temperature).softmax(-1).cumsum(-1) <= u[:, None]).sum(-1)
 
+merged wrong: gradient
+r = (log_b - log_a).exp()[..., None]
+return torch.where(r.isinf(), b, (a + b * r) / (1 + r)), torch.logaddexp(log_a, log_b)
+
 # a second attack: an input spoiled for the next answer
 
 keep_heads named: overwrites its input `keep`|list(keep)
