@@ -6,6 +6,8 @@ attention and feed-forward network. The runs that the chapter shows::
 
     python -m minitfm.results.depth
     python -m minitfm.results.depth --placements post --gain 0.1 --warmup 0
+    python -m minitfm.results.depth --placements post --gain 0.1 --warmup 0 \
+        --scaled attention feed_forward
     python -m minitfm.results.depth --placements pre --warmup 100 --seeds 1 --steps 600
     python -m minitfm.results.depth --placements post --rate 1e-3 --warmup 100
     python -m minitfm.results.depth --placements post --layers 6
@@ -37,6 +39,11 @@ from minitfm.study.fit import History, fit
 
 TABLE = Path(__file__).with_suffix(".csv")
 SYMBOLS, LENGTH = 10, 8
+SUBLAYERS = {
+    "all": ("attention", "feed_forward"),
+    "attention": ("attention",),
+    "feed_forward": ("feed_forward",),
+}
 PLACEMENTS: dict[str, dict[str, bool]] = {
     "post": {"skip": True, "before": False, "after": True},
     "pre": {"skip": True, "before": True, "after": False},
@@ -50,7 +57,7 @@ PLACEMENTS: dict[str, dict[str, bool]] = {
 
 class Placed(nn.Module):
     """One sublayer's surroundings: a norm before it, the straight path around it, a
-    norm behind the sum, each of them or not.
+    norm after the sum, each of them or not.
     """
 
     def __init__(self, d_model: int, *, skip: bool, before: bool, after: bool) -> None:
@@ -106,6 +113,7 @@ class Stack(nn.Module):
         heads: int = 4,
         d_ff: int = 64,
         gain: float = 1.0,
+        scaled: str = "all",
     ) -> None:
         """Make the layers.
 
@@ -115,16 +123,19 @@ class Stack(nn.Module):
             d_model: width of the tokens.
             heads: of the attention.
             d_ff: width inside the feed-forward networks.
-            gain: a factor for the last matrix of every sublayer, before training.
+            gain: a factor for the last matrix of sublayers, before training.
+            scaled: which sublayers' matrix it multiplies, a key of ``SUBLAYERS``.
 
         Raises:
-            ValueError: if the placement is unknown.
+            ValueError: if the placement or what is scaled is unknown.
         """
         super().__init__()
         if placement not in PLACEMENTS:
             raise ValueError(
                 f"placement={placement!r}; choose from {', '.join(PLACEMENTS)}"
             )
+        if scaled not in SUBLAYERS:
+            raise ValueError(f"scaled={scaled!r}; choose from {', '.join(SUBLAYERS)}")
         self.embedding = nn.Embedding(SYMBOLS, d_model)
         self.positions = SinusoidalPositions(d_model)
         self.layers = nn.ModuleList(
@@ -139,8 +150,10 @@ class Stack(nn.Module):
                 nn.init.zeros_(parameter)
         with torch.no_grad():
             for layer in self.layers:
-                layer.attention.output.weight.mul_(gain)
-                layer.feed_forward.outer.weight.mul_(gain)
+                if "attention" in SUBLAYERS[scaled]:
+                    layer.attention.output.weight.mul_(gain)
+                if "feed_forward" in SUBLAYERS[scaled]:
+                    layer.feed_forward.outer.weight.mul_(gain)
 
     def forward(
         self, symbols: Int[Tensor, "batch token"]
@@ -169,7 +182,8 @@ class Depth(NamedTuple):
 
     Attributes:
         loss: on the given sequences, in nats.
-        gradients: the norm of the loss's gradient by all of the layer's parameters.
+        gradients: length of the loss's gradient by all of the layer's parameters.
+        queries: the same by the matrix W^Q of its attention alone.
         variances: of what leaves the layer, over the numbers of a token's vector.
         alike: how much of what leaves the layer all tokens of a sequence share: 1 if
             their vectors are the same, near 0 if they differ like random ones.
@@ -179,6 +193,7 @@ class Depth(NamedTuple):
 
     loss: float
     gradients: list[float]
+    queries: list[float]
     variances: list[float]
     alike: list[float]
     answers: float
@@ -194,16 +209,19 @@ def measure(model: Stack, symbols: Int[Tensor, "batch token"]) -> Depth:
     logits = model(symbols)
     for hook in hooks:
         hook.remove()
-    parameters = [list(layer.parameters()) for layer in model.layers]
     value = F.cross_entropy(logits.flatten(0, 1), symbols.flip(1).flatten())
-    flat = [parameter for group in parameters for parameter in group]
-    gradients = iter(torch.autograd.grad(value, flat))
+    parameters = list(model.layers.named_parameters())
+    gradients = torch.autograd.grad(value, [parameter for _, parameter in parameters])
+    squares, queries = [0.0] * len(model.layers), [0.0] * len(model.layers)
+    for (name, _), gradient in zip(parameters, gradients, strict=True):
+        square, layer = gradient.square().sum().item(), int(name.split(".")[0])
+        squares[layer] += square
+        if name.endswith("attention.query.weight"):
+            queries[layer] = square**0.5
     return Depth(
         value.item(),
-        [
-            sum(next(gradients).square().sum().item() for _ in group) ** 0.5
-            for group in parameters
-        ],
+        [square**0.5 for square in squares],
+        queries,
         [x.var(-1, correction=0).mean().item() for x in found],
         [shared(x) for x in found],
         logits.detach().flatten(0, 1).std(0).mean().item(),
@@ -246,6 +264,7 @@ def main() -> None:
     parser.add_argument("--placements", nargs="+", default=list(PLACEMENTS)[:4])
     parser.add_argument("--layers", type=int, nargs="+", default=[18])
     parser.add_argument("--gain", type=float, nargs="+", default=[1.0])
+    parser.add_argument("--scaled", nargs="+", default=["all"], choices=SUBLAYERS)
     parser.add_argument("--rate", type=float, nargs="+", default=[3e-3])
     parser.add_argument("--warmup", type=int, nargs="+", default=[0, 100])
     parser.add_argument("--steps", type=int, default=400)
@@ -257,13 +276,14 @@ def main() -> None:
         options.seeds,
         options.layers,
         options.gain,
+        options.scaled,
         options.rate,
         options.warmup,
         options.placements,
     )
-    for seed, layers, gain, rate, warmup, placement in settings:
+    for seed, layers, gain, scaled, rate, warmup, placement in settings:
         torch.manual_seed(seed)
-        model = accelerate(Stack(layers, placement, gain=gain))
+        model = accelerate(Stack(layers, placement, gain=gain, scaled=scaled))
         history = train(model, seed, options.steps, rate, warmup)
         curve = [(step, share) for step, _, share in history.evaluations]
         solved = next((step for step, share in curve if share >= 0.99), "")
@@ -274,6 +294,7 @@ def main() -> None:
             "placement": placement,
             "layers": layers,
             "gain": gain,
+            "scaled": scaled,
             "rate": rate,
             "warmup": warmup,
             "steps": options.steps,
