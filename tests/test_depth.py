@@ -48,6 +48,8 @@ def test_only_pre_norm_ends_with_a_norm_of_its_own(placement):
 def test_an_unknown_placement_is_an_error_that_names_the_choices():
     with pytest.raises(ValueError, match="placement='middle'; choose from post, pre"):
         depth.Stack(2, "middle")
+    with pytest.raises(ValueError, match="scaled='values'; choose from all, attention"):
+        depth.Stack(2, scaled="values")
 
 
 def test_a_small_start_scales_the_last_matrix_of_every_sublayer_alone():
@@ -58,6 +60,20 @@ def test_a_small_start_scales_the_last_matrix_of_every_sublayer_alone():
     for name, parameter in stacks[0].items():
         last = name.endswith(("output.weight", "outer.weight"))
         torch.testing.assert_close(stacks[1][name], parameter * (0.25 if last else 1))
+
+
+@pytest.mark.parametrize(
+    ("scaled", "last"), [("attention", "output"), ("feed_forward", "outer")]
+)
+def test_a_small_start_can_be_had_by_one_kind_of_sublayer_alone(scaled, last):
+    stacks = []
+    for gain in (1.0, 0.25):
+        torch.manual_seed(0)
+        stack = depth.Stack(2, gain=gain, scaled=scaled)
+        stacks.append(dict(stack.named_parameters()))
+    for name, parameter in stacks[0].items():
+        factor = 0.25 if name.endswith(f"{last}.weight") else 1
+        torch.testing.assert_close(stacks[1][name], parameter * factor)
 
 
 class Names(torch.nn.Module):
@@ -92,6 +108,8 @@ def test_gradients_and_variances_are_those_of_each_layer():
         x = layer(x)
         flat = torch.cat([p.grad.flatten() for p in layer.parameters()])
         assert found.gradients[i] == pytest.approx(flat.norm().item())
+        queries = layer.attention.query.weight.grad.norm().item()
+        assert found.queries[i] == pytest.approx(queries)
         variance = x.var(-1, correction=0).mean().item()
         assert found.variances[i] == pytest.approx(variance)
         assert found.alike[i] == pytest.approx(depth.shared(x.detach()))

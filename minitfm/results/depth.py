@@ -8,6 +8,14 @@ attention and feed-forward network. The runs that the chapter shows::
     python -m minitfm.results.depth --placements post --gain 0.1 --warmup 0
     python -m minitfm.results.depth --placements post --gain 0.1 --warmup 0 \
         --scaled attention feed_forward
+    python -m minitfm.results.depth --placements post --gain 0.1 --warmup 100 \
+        --scaled attention feed_forward
+    python -m minitfm.results.depth --placements post --gain 0.1 --warmup 100 \
+        --scaled attention feed_forward --steps 2000 --seeds 0
+    python -m minitfm.results.depth --placements post --warmup 100 --steps 2000 \
+        --seeds 0
+    python -m minitfm.results.depth --placements post --gain 0.2 0.3
+    python -m minitfm.results.depth --placements post --gain 0.1 --warmup 100
     python -m minitfm.results.depth --placements pre --warmup 100 --seeds 1 --steps 600
     python -m minitfm.results.depth --placements post --rate 1e-3 --warmup 100
     python -m minitfm.results.depth --placements post --layers 6
@@ -15,8 +23,9 @@ attention and feed-forward network. The runs that the chapter shows::
         --steps 2000 --seeds 0
     python -m minitfm.results.depth --placements "norm, no residual" --warmup 100
 
-One thread is enough (OMP_NUM_THREADS=1), and half an hour for all. Run it from a
-checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
+One thread is enough (OMP_NUM_THREADS=1), and three quarters of an hour for all. Run it
+from a checkout (``make test`` or ``make lab`` sets one up), so that the rows name the
+commit.
 """
 
 import argparse

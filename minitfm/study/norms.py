@@ -10,9 +10,9 @@ def placements() -> Drawing:
         350,
         "Three columns, from the bottom up. In each, x goes straight up into a plus,"
         " and beside it through the sublayer f into the same plus. Post: a norm stands"
-        " behind the plus, on the straight path. Pre: the norm stands before f, beside"
+        " after the plus, on the straight path. Pre: the norm stands before f, beside"
         " the straight path, which no norm interrupts before one final norm above the"
-        " last layer. Both: a norm before f and another behind the plus.",
+        " last layer. Both: a norm before f and another after the plus.",
     )
     for middle, name, before, after, formula in (
         (66, "post", False, True, "norm(x + f(x))"),
