@@ -21,7 +21,7 @@ def placements() -> Drawing:
     ):
         left, right = middle - 30, middle + 26
         drawing.text(middle, 12, name, bold=True)
-        drawing.text(middle, 340, formula, size=12)
+        drawing.text(min(middle, 330), 340, formula, size=11)
         drawing.text(left, 316, "x")
         drawing.arrow((left, 304), (left, 166), color="memory", width=3)
         drawing.circle(left, 154, "+")

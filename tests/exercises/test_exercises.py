@@ -795,24 +795,23 @@ def test_the_same_answer_gets_the_same_words_every_time(name: str):
 
 
 def test_hints_open_one_by_one_and_progress_is_kept():
-    task = CODE["feed_forward"]
+    task = CODE["rnn_step"]
     task.hints_seen = task.tries = 0
     task.passed = False
-    table = CHAPTERS["layers"].progress
-    assert "| ○ | `feed_forward` |" in repr(table())
+    row = f"`rnn_step` | {'★' * task.difficulty:☆<5} | {task.minutes}"
+    table = CHAPTERS["rnn"].progress
+    assert f"| ○ | {row} |" in repr(table())
     hints = [repr(task.hint()) for _ in range(len(task.hints) + 1)]
     assert hints[0].startswith("**Hint 1 of 3.**")
     assert task.hints[0] in hints[0]
     assert hints[-1] == hints[-2]
     assert "`solution()`" in hints[-1]
     task.check(written(task, task.stub))
-    assert "| ○ | `feed_forward` | ★☆☆☆☆ | 4 | 0 | 3/3 |" in repr(table()), (
-        "a blank stub is no try"
-    )
+    assert f"| ○ | {row} | 0 | 3/3 |" in repr(table()), "a blank stub is no try"
     task.check(None)
-    assert "| ✗ | `feed_forward` | ★☆☆☆☆ | 4 | 1 | 3/3 |" in repr(table())
-    task.check(layers.FeedForward)
-    assert "| ✓ | `feed_forward` | ★☆☆☆☆ | 4 | 2 | 3/3 |" in table()._repr_markdown_()
+    assert f"| ✗ | {row} | 1 | 3/3 |" in repr(table())
+    task.check(written(task, task.source))
+    assert f"| ✓ | {row} | 2 | 3/3 |" in table()._repr_markdown_()
 
 
 def test_progress_lists_what_the_chapter_asks_and_nothing_else():
