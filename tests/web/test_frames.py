@@ -312,7 +312,7 @@ def test_buttons_choose_a_text_and_nothing_can_be_typed_without_a_kernel(
     assert shown(page) == what_letters(DATES[2])
     assert page.get_by_role("textbox").count() == 0
     assert page.get_by_text(
-        "Typing another date needs the running notebook."
+        "To type your own date, run the notebook."
     ).is_visible()
 
 

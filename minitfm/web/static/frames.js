@@ -79,7 +79,7 @@ class FramesElement extends (globalThis.HTMLElement ?? Object) {
     const label = this.getAttribute("label");
     const parts = [this.getAttribute("kind") === "numbers" ? this.#slider(label) : this.#buttons(label)];
     if (this.hasAttribute("typed")) parts.push(this.draws ? this.#form(label) : make("p", { className: "note" },
-      `Typing another ${label} needs the running notebook.`));
+      `To type your own ${label}, run the notebook.`));
     this.attachShadow({ mode: "open" }).append(
       make("style", {}, STYLE),
       make("div", { className: "controls" }, ...parts),
