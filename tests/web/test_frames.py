@@ -311,9 +311,7 @@ def test_buttons_choose_a_text_and_nothing_can_be_typed_without_a_kernel(
     assert page.get_by_role("radio", name=DATES[2]).is_checked()
     assert shown(page) == what_letters(DATES[2])
     assert page.get_by_role("textbox").count() == 0
-    assert page.get_by_text(
-        "To type your own date, run the notebook."
-    ).is_visible()
+    assert page.get_by_text("To type your own date, run the notebook.").is_visible()
 
 
 def test_only_views_for_typing_speak_of_it(reader: Any, pages: Pages) -> None:
@@ -403,7 +401,7 @@ def test_texts_cannot_break_out_of_the_page(reader: Any, pages: Pages) -> None:
     page = reader(pages.write("nasty.html", html)).page
     page.get_by_role("radio", name=nasty[1]).check()
     assert shown(page) == f'It is "{nasty[1]}".'
-    assert page.get_by_text("Typing another <i> needs").is_visible()
+    assert page.get_by_text("To type your own <i>, run").is_visible()
 
 
 # ---- The notebook ---------------------------------------------------------------------------------------------------
