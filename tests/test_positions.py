@@ -175,6 +175,27 @@ def test_the_table_holds_what_the_chapter_shows() -> None:
     assert all(float(row["at_64"]) > 0.95 for row in kept)
 
 
+def test_errors_tell_a_far_key_that_wins_from_a_right_one_that_is_outvoted() -> None:
+    found = positions.errors(positions.by_hand(), 64, count=5)
+    assert found == {"misled_64": "", "repaired_64": "0.000", "broken_64": "0.000"}
+
+    faint = positions.by_hand()  # the right key wins, with too little of the weight
+    with torch.no_grad():
+        faint.attention.query.weight *= 0.03
+    found = positions.errors(faint, 64, count=5)
+    assert float(found["misled_64"]) == 0
+    assert float(found["repaired_64"]) > 0.05 > float(found["broken_64"])
+
+    astray = positions.by_hand()  # turned back by 33 more, as by one
+    with torch.no_grad():
+        turn = astray.attention.query.weight[:32, :32] / 100
+        turn = torch.linalg.matrix_power(turn, 33)
+        astray.attention.query.weight[:32, :32] = 100 * turn
+    found = positions.errors(astray, 64, count=5)
+    assert float(found["misled_64"]) > 0.6
+    assert float(found["repaired_64"]) < 0.05
+
+
 def test_the_far_table_holds_what_the_chapter_says() -> None:
     rows = results("positions_far")
     for row in rows:

@@ -214,6 +214,7 @@ second numbers first: pairs.transpose(1, 2) => pairs.flip(2).transpose(1, 2)
 not flattened: .flatten(0, 2) => .flatten(1, 2)
 sorted within pairs of rows: pairs.transpose(1, 2) => pairs.flip(2)
 d_k for heads: (heads, -1, 2) => (-1, heads, 2)
+heads rows in a part: pairs.transpose(1, 2).flatten(0, 2) => torch.cat([torch.cat([part[0::2], part[1::2]]) for part in weight.split(heads)])
 second half backwards: return pairs.transpose(1, 2).flatten(0, 2) => first, second = pairs.unbind(2)⏎    return torch.cat([first, second.flip(1)], dim=1).flatten(0, 1)
 transposed as well: .flatten(0, 2) => .flatten(0, 2).T
 """,

@@ -274,14 +274,14 @@ def turned(
 
 
 @torch.no_grad()
-def placed(
+def compared(
     model: Namer,
     symbols: Int[Tensor, "batch token"],
     places: Int[Tensor, " token"],
     asked: slice = slice(None),
-) -> Float[Tensor, "batch asked symbol"]:
-    """What the model computes for the tokens ``asked``, if the tokens stand at these
-    places, which need be neither neighbors nor different.
+) -> tuple[Float[Tensor, "batch asked token"], Float[Tensor, "batch token d_v"]]:
+    """The scores of the tokens ``asked`` for all, and the values of all, if the tokens
+    stand at these places.
     """
     layer, x = model.attention, model.embed(symbols)
     if isinstance(model.positions, SinusoidalPositions):
@@ -294,7 +294,22 @@ def placed(
     scores = q @ k.mT / layer.d_k**0.5
     if isinstance(layer, BiasedAttention):
         scores = scores + layer.bias(places[asked], places)
-    return model.readout(layer.output(scores.softmax(-1) @ layer.value(x)))
+    return scores, layer.value(x)
+
+
+@torch.no_grad()
+def placed(
+    model: Namer,
+    symbols: Int[Tensor, "batch token"],
+    places: Int[Tensor, " token"],
+    asked: slice = slice(None),
+) -> Float[Tensor, "batch asked symbol"]:
+    """What the model computes for the tokens ``asked``, if the tokens stand at these
+    places, which need be neither neighbors nor different.
+    """
+    scores, value = compared(model, symbols, places, asked)
+    layer = model.attention
+    return model.readout(layer.output(scores.softmax(-1) @ value))
 
 
 def score_placed(model: Namer, length: int, count: int = 20) -> float:
@@ -367,9 +382,30 @@ def sharpened(model: Namer, times: float = 4) -> Namer:
     return copy
 
 
+def errors(model: Namer, length: int, count: int) -> dict[str, str]:
+    """What goes wrong in new sentences of one length, and what sharper scores do.
+
+    Returns:
+        ``misled``: share of the errors in which the highest score is that of a key 16
+        or more positions away, a distance that training never had (empty without
+        errors); ``repaired`` and ``broken``: shares of all symbols that sharper scores
+        set right, and that they make wrong.
+    """
+    symbols = sentences(count, 1_000_000 + length, length)
+    good, sharp = right(model, symbols), right(sharpened(model), symbols)
+    top = compared(model, symbols, torch.arange(length))[0][:, 1:].argmax(-1)
+    distance = (top - torch.arange(1, length)).abs()
+    misled = (distance >= TRAINED)[~good].double()
+    return {
+        f"misled_{length}": f"{misled.mean().item():.3f}" if len(misled) else "",
+        f"repaired_{length}": f"{(~good & sharp).double().mean().item():.3f}",
+        f"broken_{length}": f"{(good & ~sharp).double().mean().item():.3f}",
+    }
+
+
 def far(model: Namer, seen: int = TRAINED) -> dict[str, str]:
-    """Whole sentences up to 1,024 symbols, what is new in them apart, and the sentences
-    again with sharper scores, as far as the model has positions.
+    """Whole sentences up to 1,024 symbols, what is new in them apart, the sentences
+    again with sharper scores, and their errors, as far as the model has positions.
 
     Args:
         model: trained on sentences of 16 symbols.
@@ -377,14 +413,17 @@ def far(model: Namer, seen: int = TRAINED) -> dict[str, str]:
     """
     learned = isinstance(model.positions, LearnedPositions)
     cases = ("at", "places", "distances", "keys", "sharp")
+    cases += ("misled", "repaired", "broken")
     sharp = sharpened(model)
     row = {f"{case}_{n}": "" for case in cases for n in FAR}
     for n in FAR:
         row[f"keys_{n}"] = f"{score_apart(model, n, 'keys', seen):.3f}"
         if learned and n > max(LENGTHS):
             continue
-        row[f"at_{n}"] = f"{score(model, n, count=max(10, 6400 // n)):.3f}"
-        row[f"sharp_{n}"] = f"{score(sharp, n, count=max(10, 6400 // n)):.3f}"
+        count = max(10, 6400 // n)
+        row[f"at_{n}"] = f"{score(model, n, count=count):.3f}"
+        row[f"sharp_{n}"] = f"{score(sharp, n, count=count):.3f}"
+        row |= errors(model, n, count)
         row[f"places_{n}"] = f"{score_placed(model, n):.3f}"
         row[f"distances_{n}"] = f"{score_apart(model, n, 'distances'):.3f}"
     return row
