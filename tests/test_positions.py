@@ -209,6 +209,10 @@ def test_the_far_table_holds_what_the_chapter_says() -> None:
         assert float(row["places_1024"]) > 0.999
         assert float(row["distances_1024"]) > 0.95
         assert float(row["at_1024"]) < 0.9 < float(row["at_64"])
+        for n in (64, 256, 1024):
+            moved = float(row[f"repaired_{n}"]) - float(row[f"broken_{n}"])
+            sharper = float(row[f"sharp_{n}"]) - float(row[f"at_{n}"])
+            assert sharper == pytest.approx(moved, abs=0.003)
 
 
 def test_the_early_table_scores_every_five_steps() -> None:
