@@ -74,7 +74,7 @@ class Residual(nn.Module):
     """Add a sublayer's output to its input, and normalize.
 
     ``"post"`` is the paper's LayerNorm(x + Dropout(Sublayer(x))) (sections 3.1 and
-    5.4); ``"pre"`` is x + Dropout(Sublayer(LayerNorm(x))), which most later models use.
+    5.4); ``"pre"`` is x + Dropout(Sublayer(LayerNorm(x))), which many later models use.
     """
 
     def __init__(

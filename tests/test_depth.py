@@ -54,9 +54,9 @@ def test_an_unknown_placement_is_an_error_that_names_the_choices():
 
 def test_a_small_start_scales_the_last_matrix_of_every_sublayer_alone():
     stacks = []
-    for gain in (1.0, 0.25):
+    for start in (1.0, 0.25):
         torch.manual_seed(0)
-        stacks.append(dict(depth.Stack(2, gain=gain).named_parameters()))
+        stacks.append(dict(depth.Stack(2, start=start).named_parameters()))
     for name, parameter in stacks[0].items():
         last = name.endswith(("output.weight", "outer.weight"))
         torch.testing.assert_close(stacks[1][name], parameter * (0.25 if last else 1))
@@ -67,9 +67,9 @@ def test_a_small_start_scales_the_last_matrix_of_every_sublayer_alone():
 )
 def test_a_small_start_can_be_had_by_one_kind_of_sublayer_alone(scaled, last):
     stacks = []
-    for gain in (1.0, 0.25):
+    for start in (1.0, 0.25):
         torch.manual_seed(0)
-        stack = depth.Stack(2, gain=gain, scaled=scaled)
+        stack = depth.Stack(2, start=start, scaled=scaled)
         stacks.append(dict(stack.named_parameters()))
     for name, parameter in stacks[0].items():
         factor = 0.25 if name.endswith(f"{last}.weight") else 1
@@ -85,6 +85,24 @@ class Names(torch.nn.Module):
 
     def forward(self, symbols):
         return 100.0 * torch.nn.functional.one_hot(self.named(symbols), depth.SYMBOLS)
+
+
+def test_frozen_layers_keep_their_queries_and_keys_and_train_the_rest():
+    torch.manual_seed(0)
+    stack = depth.freeze(depth.Stack(3), upper=2)
+    before = {name: p.detach().clone() for name, p in stack.named_parameters()}
+    depth.train(stack, seed=0, steps=2, rate=1e-3, warmup=0)
+    for name, parameter in stack.named_parameters():
+        looks = name.endswith(("query.weight", "key.weight"))
+        kept = looks and not name.startswith("layers.0.")
+        assert torch.equal(parameter, before[name]) == kept, name
+
+
+def test_one_symbol_counts_the_sentences_with_one_answer_in_every_place():
+    assert depth.one_symbol(Names(torch.zeros_like)) == 1
+    first = Names(lambda symbols: symbols[:, :1].expand(-1, depth.LENGTH))
+    assert depth.one_symbol(first) == 1
+    assert depth.one_symbol(Names(lambda symbols: symbols)) == 0
 
 
 def test_every_position_is_asked_for_the_mirrored_symbol():

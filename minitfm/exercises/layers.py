@@ -91,6 +91,8 @@ own_share = Exercise(
     gradients=False,
     mistakes="""
 a layer for a sublayer: 2 * layers => layers
+a layer for a sublayer in post-norm: 0.5**sublayers => 0.5**layers
+a layer for a sublayer in pre-norm: 1 / (1 + sublayers) => 1 / (1 + layers)
 placements exchanged: norm == "post" => norm == "pre"
 always post-norm: norm == "post" => True
 always pre-norm: norm == "post" => False

@@ -911,6 +911,15 @@ norm_by_hand named: 3 is added
 norm_by_hand right
 torch.tensor([-7.0])
 
+own_share named: In post-norm you count one sum a layer
+return 2**-layers if norm == "post" else 1 / (1 + 2 * layers)
+
+own_share named: You count one sum a layer
+return 2**-layers if norm == "post" else 1 / (1 + layers)
+
+own_share named: In pre-norm you count one sum a layer
+return 4**-layers if norm == "post" else 1 / (layers + 1)
+
 own_share named: whatever the depth
 return 0.5 ** (2 * layers) if norm == "post" else 0.5
 
