@@ -177,7 +177,14 @@ def test_the_table_holds_what_the_chapter_shows() -> None:
 
 def test_errors_tell_a_far_key_that_wins_from_a_right_one_that_is_outvoted() -> None:
     found = positions.errors(positions.by_hand(), 64, count=5)
-    assert found == {"misled_64": "", "repaired_64": "0.000", "broken_64": "0.000"}
+    assert found == {
+        "misled_64": "",
+        "immune_64": "0.000",
+        "repaired_64": "0.000",
+        "broken_64": "0.000",
+        "near_64": "1.000",
+        "spared_64": "1.000",
+    }
 
     faint = positions.by_hand()  # the right key wins, with too little of the weight
     with torch.no_grad():
@@ -194,6 +201,23 @@ def test_errors_tell_a_far_key_that_wins_from_a_right_one_that_is_outvoted() -> 
     found = positions.errors(astray, 64, count=5)
     assert float(found["misled_64"]) > 0.6
     assert float(found["repaired_64"]) < 0.05
+
+    once = positions.by_hand()  # one hand alone, which turns once in 19.9 positions
+    angle = torch.tensor(-0.1 * 10_000.0 ** (-8 / 64))
+    back = torch.stack([angle.cos(), angle.sin(), -angle.sin(), angle.cos()]).view(2, 2)
+    with torch.no_grad():
+        turn = once.attention.query.weight[8:10, 8:10].clone()
+        once.attention.query.weight.zero_()
+        once.attention.query.weight[8:10, 8:10] = turn
+        found = positions.errors(once, 64, count=5)
+        once.attention.query.weight[8:10, 8:10] = 100 * back @ turn  # 1.1 back
+        worse = positions.errors(once, 64, count=5)
+    # a turn away, keys score nearly as high: none wins, but together they outvote
+    assert float(found["misled_64"]) == float(found["immune_64"]) == 0
+    assert float(found["near_64"]) > 0.9 > 0.5 > float(found["spared_64"])
+    # the key that is 21 back scores higher than the right one: nothing else is wrong
+    assert float(worse["misled_64"]) == 1
+    assert float(worse["near_64"]) == float(worse["spared_64"]) == 1
 
 
 def test_the_far_table_holds_what_the_chapter_says() -> None:

@@ -27,6 +27,7 @@ One thread is enough (OMP_NUM_THREADS=1), and an hour for all. Run it from a che
 """
 
 import argparse
+import math
 from collections.abc import Iterator
 from copy import deepcopy
 from itertools import product
@@ -382,25 +383,45 @@ def sharpened(model: Namer, times: float = 4) -> Namer:
     return copy
 
 
+@torch.no_grad()
 def errors(model: Namer, length: int, count: int) -> dict[str, str]:
-    """What goes wrong in new sentences of one length, and what sharper scores do.
+    """What goes wrong in new sentences of one length, what sharper scores do, and what
+    leaving out far keys does: those 16 or more positions away, at distances that
+    training never had.
 
     Returns:
-        ``misled``: share of the errors in which the highest score is that of a key 16
-        or more positions away, a distance that training never had (empty without
-        errors); ``repaired`` and ``broken``: shares of all symbols that sharper scores
-        set right, and that they make wrong.
+        ``misled`` and ``immune``: shares of the errors and of the right answers in
+        which the highest score is that of a far key (empty without any); ``repaired``
+        and ``broken``: shares of all symbols that sharper scores set right, and that
+        they make wrong; ``near``: share named right without the far keys; ``spared``:
+        without only those far keys that outscore the right one.
     """
     symbols = sentences(count, 1_000_000 + length, length)
     good, sharp = right(model, symbols), right(sharpened(model), symbols)
-    top = compared(model, symbols, torch.arange(length))[0][:, 1:].argmax(-1)
-    distance = (top - torch.arange(1, length)).abs()
-    misled = (distance >= TRAINED)[~good].double()
-    return {
-        f"misled_{length}": f"{misled.mean().item():.3f}" if len(misled) else "",
-        f"repaired_{length}": f"{(~good & sharp).double().mean().item():.3f}",
-        f"broken_{length}": f"{(good & ~sharp).double().mean().item():.3f}",
+    places, layer = torch.arange(length), model.attention
+    scores, value = compared(model, symbols, places)
+    is_far = (places - places.unsqueeze(1)).abs() >= TRAINED
+    outscores = scores > F.pad(scores.diagonal(-1, 1, 2), (1, 0)).unsqueeze(-1)
+
+    def without(keys: Bool[Tensor, "*#batch query key"]) -> Bool[Tensor, "batch asked"]:
+        weights = scores.masked_fill(keys, -math.inf).softmax(-1)
+        named = model.readout(layer.output(weights @ value))[:, 1:].argmax(-1)
+        return named == to_name(symbols, "before")
+
+    def share(found: Bool[Tensor, "..."]) -> str:
+        return f"{found.double().mean().item():.3f}" if found.numel() else ""
+
+    on_top = is_far.expand_as(scores).gather(-1, scores.argmax(-1, keepdim=True))
+    on_top = on_top[:, 1:, 0]
+    found = {
+        "misled": on_top[~good],
+        "immune": on_top[good],
+        "repaired": ~good & sharp,
+        "broken": good & ~sharp,
+        "near": without(is_far),
+        "spared": without(is_far & outscores),
     }
+    return {f"{name}_{length}": share(which) for name, which in found.items()}
 
 
 def far(model: Namer, seen: int = TRAINED) -> dict[str, str]:
@@ -413,7 +434,7 @@ def far(model: Namer, seen: int = TRAINED) -> dict[str, str]:
     """
     learned = isinstance(model.positions, LearnedPositions)
     cases = ("at", "places", "distances", "keys", "sharp")
-    cases += ("misled", "repaired", "broken")
+    cases += ("misled", "immune", "repaired", "broken", "near", "spared")
     sharp = sharpened(model)
     row = {f"{case}_{n}": "" for case in cases for n in FAR}
     for n in FAR:
