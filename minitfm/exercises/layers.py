@@ -39,6 +39,7 @@ norm_by_hand = Answer(
 variance = (25 + 1 + 1 + 9) / 4  # 9
 answer = 6 * (1 - mean) / variance**0.5 + 3""",
     package=_by_hand,
+    tolerance=1e-5,  # whoever computes it has float32, or an ε
     wrong={
         "unbiased variance": 6 * -5 / 12**0.5 + 3,
         "no root": 6 * -5 / 9 + 3,
@@ -52,6 +53,10 @@ answer = 6 * (1 - mean) / variance**0.5 + 3""",
         "mean distance": 6 * -5 / 2.5 + 3,
         "sign lost": 6 * 5 / 3 + 3,
         "the last number": 6 * 3 / 3 + 3,
+        "not divided": 6 * -5 + 3,
+        "unbiased variance, bias missing": 6 * -5 / 12**0.5,
+        "bias subtracted": 6 * -5 / 3 - 3,
+        "gain and bias exchanged": 3 * -5 / 3 + 6,
     },
 )
 
@@ -106,6 +111,11 @@ percent: return 0.5**sublayers => return 100 * 0.5**sublayers
 + return 1 / (1 + sublayers) => return 100 / (1 + sublayers)
 halved once in pre-norm: 1 / (1 + sublayers) => 0.5
 one norm too many: 0.5**sublayers => 0.5 ** (sublayers + 1)
+halved once a layer in post-norm: 0.5**sublayers => 0.5 ** (sublayers / 2)
+a norm a layer: 0.5**sublayers => (1 / 3) ** layers
+divided by the number in post-norm: 0.5**sublayers => 0.5 / sublayers
+whole division: 1 / (1 + sublayers) => 1 // (1 + sublayers)
+one sublayer too few: 2 * layers => 2 * layers - 1
 """,
 )
 
@@ -129,6 +139,11 @@ def _rates(draw: Draw) -> list[Case]:
         case(1.0, True, "in training with p = 1"),
         case(0.5, False, "at evaluation"),
         case(1.0, False, "at evaluation with p = 1"),
+        Case(
+            (edge, 0.9999, torch.full((2, 2), 0.99995).double(), True),
+            note="in training with p = 0.9999",
+            odd=True,
+        ),
         Case((edge, 0.5, at_p, True), note="with a uniform number that is exactly p"),
     ]
 
@@ -183,6 +198,16 @@ NaN at p = 1: p == 1 => False
 what equals p dropped: uniform >= p => uniform > p
 whole tokens dropped: (uniform >= p) => (uniform[..., :1] >= p)
 one number for all: (uniform >= p) => (uniform.flatten()[0] >= p)
+divided by p, p = 0 apart: if not training: => if not training or p == 0:
++ / (1 - p) => / p
+zeros at evaluation: return x⏎    if p == 1 => return torch.zeros_like(x)⏎    if p == 1
+p = 1 before training: if not training:⏎        return x⏎    if p == 1:⏎        return torch.zeros_like(x) => if p == 1:⏎        return torch.zeros_like(x)⏎    if not training:⏎        return x
+0.1 for p: return x * (uniform >= p) / (1 - p) => return x * (uniform >= 0.1) / 0.9
+root of 1 − p: / (1 - p) => / math.sqrt(1 - p)
+−∞ for what is dropped: x * (uniform >= p) => x.masked_fill(uniform < p, -torch.inf)
+the others kept, not scaled: x * (uniform >= p) / (1 - p) => x * (uniform < p)
++ if p == 1: => if False:
+ε in the divisor: / (1 - p) => / (1 - p + 1e-8)
 """,
 )
 
@@ -263,6 +288,13 @@ every sentence by itself: mean = found.mean(0) => m = real.unsqueeze(-1).to(x.dt
 + variance = (found - mean).square().mean(0) => variance = ((x - mean).square() * m).sum(1, keepdim=True) / count
 padding in the variance alone: variance = (found - mean).square().mean(0) => left_out = real.unsqueeze(-1) * x - mean⏎    variance = left_out.square().sum((0, 1)) / real.sum()
 statistics detached: (x - mean) / torch.sqrt(variance + eps) => (x - mean.detach()) / torch.sqrt(variance.detach() + eps)
+every sentence by itself, 0/0: mean = found.mean(0) => m = real.unsqueeze(-1).to(x.dtype)⏎    count = m.sum(1, keepdim=True)⏎    mean = (x * m).sum(1, keepdim=True) / count
++ variance = (found - mean).square().mean(0) => variance = ((x - mean).square() * m).sum(1, keepdim=True) / count
+padding left out: return y * real.unsqueeze(-1) => return y[real]
+NaN for padding: return y * real.unsqueeze(-1) => return y.masked_fill(~real.unsqueeze(-1), torch.nan)
+no ε, NaN set to 0: variance + eps => variance
++ return y * real.unsqueeze(-1) => return (y * real.unsqueeze(-1)).nan_to_num(0)
+not divided: (x - mean) / torch.sqrt(variance + eps) => (x - mean)
 """,
 )
 
@@ -275,14 +307,16 @@ def _with_upstream(
 
 
 def _other_upstreams(draw: Draw) -> list[Case]:
-    x, upstream = _with_upstream(draw, 3, 4, 5)
+    sizes = {"batch": 3, "token": 4, "d_model": 5}
+    x, upstream = _with_upstream(draw, **sizes)
     flat = x.clone()
     flat[0, 0] = 2.0
+    equal = "with a vector whose numbers are all equal"
+    mean = "with a gradient that has a large mean"
     return [
-        Case((x, upstream, 0.5), note="with ε = 0.5"),
-        Case((flat, upstream), note="with a vector whose numbers are all equal"),
-        Case((x, upstream + 5), note="with a gradient that has a large mean"),
-        Case((x[0], upstream[0]), note="with a single axis before d_model"),
+        Case((x, upstream, 0.5), note="with ε = 0.5", sizes=sizes),
+        Case((flat, upstream), note=equal, sizes=sizes, odd=True),
+        Case((x, upstream + 5), note=mean, sizes=sizes),
     ]
 
 
@@ -333,6 +367,14 @@ of the sum: return ( => upstream = torch.ones_like(upstream)⏎    along_one = u
 the upstream gradient normalized: return (upstream - along_one - along_y) / root => centered = upstream - along_one⏎    return centered / torch.sqrt(centered.square().mean(-1, keepdim=True) + eps)
 projection on the upstream gradient: y * (upstream * y).mean(-1, keepdim=True) => upstream * (upstream * y).mean(-1, keepdim=True)
 over the tokens: along_one = upstream.mean(-1, keepdim=True) => along_one = upstream.mean(-2, keepdim=True)
+x for y: y * (upstream * y) => x * (upstream * x)
+ε outside the root: .mean(-1, keepdim=True) + eps) => .mean(-1, keepdim=True)) + eps
+one mean for all: upstream.mean(-1, keepdim=True) => upstream.mean()
++ (upstream * y).mean(-1, keepdim=True) => (upstream * y).mean()
+both means over the tokens: upstream.mean(-1, keepdim=True) => upstream.mean(-2, keepdim=True)
++ (upstream * y).mean(-1, keepdim=True) => (upstream * y).mean(-2, keepdim=True)
+y itself: return (upstream - along_one - along_y) / root => return y
+of the sum, by autograd: return (upstream - along_one - along_y) / root => with torch.enable_grad():⏎        t = x.detach().clone().requires_grad_()⏎        y = F.layer_norm(t, x.shape[-1:], eps=eps)⏎        return torch.autograd.grad(y.sum(), t)[0]
 """,
 )
 
@@ -349,13 +391,19 @@ class _ReZero(nn.Module):
 
 
 def _scaled(draw: Draw) -> list[Case]:
-    def case(note: str, grad: bool) -> Case:
+    def case(note: str, alpha: float | None = None, grad: bool = False) -> Case:
         sizes = draw.sizes("batch token d_model")
         x = draw.normal(*sizes.values())
         weight = draw.normal(sizes["d_model"], sizes["d_model"])
-        return Case((x, Sublayer(weight)), (), note, sizes, grad)
+        weights = None if alpha is None else {"alpha": torch.tensor([alpha])}
+        return Case((x, Sublayer(weight)), (), note, sizes, grad, weights=weights)
 
-    return [case("in one call", False), case("gradients", True)]
+    return [
+        case("in one call"),
+        case("gradients", grad=True),
+        case("gradients where α is 0, as at the start", 0.0, grad=True),
+        case("where α is negative", -0.7),
+    ]
 
 
 feed_forward = Exercise(
@@ -387,6 +435,14 @@ sigmoid: .relu() => .sigmoid()
 tanh: .relu() => .tanh()
 GELU: self.inner(x).relu() => F.gelu(self.inner(x))
 biases left out: self.outer(self.inner(x).relu()) => F.linear(F.linear(x, self.inner.weight).relu(), self.outer.weight)
+outer bias left out: self.outer(self.inner(x).relu()) => F.linear(self.inner(x).relu(), self.outer.weight)
+inner bias left out: self.outer(self.inner(x).relu()) => self.outer(F.linear(x, self.inner.weight).relu())
+leaky ReLU: self.inner(x).relu() => F.leaky_relu(self.inner(x))
+SiLU: self.inner(x).relu() => F.silu(self.inner(x))
+softmax: .relu() => .softmax(-1)
+ReLU with a limit: self.inner(x).relu() => F.relu6(self.inner(x))
+the negative kept: self.inner(x).relu() => (-self.inner(x)).relu()
+second layer missing: self.outer(self.inner(x).relu()) => self.inner(x).relu()
 """,
 )
 
@@ -445,6 +501,12 @@ bias missing:  * gain + bias =>  * gain
 bias before gain: (x - mean) / torch.sqrt(variance + eps) * gain + bias => ((x - mean) / torch.sqrt(variance + eps) + bias) * gain
 ε fixed: variance + eps => variance + 1e-5
 statistics detached: (x - mean) / torch.sqrt(variance + eps) => (x - mean.detach()) / torch.sqrt(variance.detach() + eps)
+normalized over axis 1: x.mean(-1, keepdim=True) => x.mean(1, keepdim=True)
++ .square().mean(-1, keepdim=True) => .square().mean(1, keepdim=True)
+normalized over the last two axes: x.mean(-1, keepdim=True) => x.mean((-2, -1), keepdim=True)
++ .square().mean(-1, keepdim=True) => .square().mean((-2, -1), keepdim=True)
+gain and bias exchanged: * gain + bias => * bias + gain
+1 added to the gain:  * gain =>  * (1 + gain)
 """,
 )
 
@@ -475,17 +537,21 @@ def _sublayers(draw: Draw) -> list[Case]:
 
 
 class Sublayer:
-    """Some function of every token's vector, with an offset, so that nothing
-    cancels.
+    """Some function of every token's vector, with an offset, so that nothing cancels.
+    Like one with dropout in it, it gives something else when it is called with the same
+    numbers again.
     """
 
     def __init__(self, weight: torch.Tensor) -> None:
-        """Remember the weight."""
+        """Remember the weight; nothing is seen yet."""
         self.weight = weight
+        self.seen: list[Tensor] = []
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:
-        """Multiply, shift and cut."""
-        return (x @ self.weight + 0.3).relu()
+        """Multiply, shift and cut; double for each time that x has come before."""
+        again = sum(x.shape == old.shape and torch.equal(x, old) for old in self.seen)
+        self.seen.append(x.detach().clone())
+        return (x @ self.weight + 0.3).relu() * 2.0**again
 
 
 class ResidualReference(layers.Residual):
@@ -532,6 +598,17 @@ subtracted: x + self => x - self
 α not learned: self.alpha * => self.alpha.detach() *
 residual detached: return x + => return x.detach() +
 the number 1 for α: self.alpha * sublayer(x) => (1 + self.alpha) * sublayer(x)
+α = 0 apart: return x + self.alpha * sublayer(x) => if self.alpha == 0:⏎            return x.clone()⏎        return x + self.alpha * sublayer(x)
+α never negative: self.alpha * => self.alpha.clamp(min=0) *
+α never negative, by a ReLU: self.alpha * => self.alpha.relu() *
+α without its sign: self.alpha * => self.alpha.abs() *
+α squared: self.alpha * => self.alpha**2 *
+sigmoid: self.alpha * => self.alpha.sigmoid() *
+tanh: self.alpha * => self.alpha.tanh() *
+a norm inside: sublayer(x) => sublayer(F.layer_norm(x, x.shape[-1:]))
+a norm outside: return x + self.alpha * sublayer(x) => return F.layer_norm(x + self.alpha * sublayer(x), x.shape[-1:])
+the sublayer of the sublayer: sublayer(x) => sublayer(sublayer(x))
+called twice: return x + self.alpha * sublayer(x) => sublayer(x)⏎        return x + self.alpha * sublayer(x)
 """,
 )
 
@@ -579,6 +656,15 @@ dropout at evaluation: self.dropout( => F.dropout(
 norm twice: self.norm(x + self.dropout(sublayer(x))) => self.norm(x + self.dropout(sublayer(self.norm(x))))
 residual detached: return x + self => return x.detach() + self
 + self.norm(x + self => self.norm(x.detach() + self
+dropout on the sum in post-norm: self.norm(x + self.dropout(sublayer(x))) => self.norm(self.dropout(x + sublayer(x)))
+dropout on the sum in pre-norm: x + self.dropout(sublayer(self.norm(x))) => self.dropout(x + sublayer(self.norm(x)))
+no dropout in post-norm: self.norm(x + self.dropout(sublayer(x))) => self.norm(x + sublayer(x))
+no dropout in pre-norm: x + self.dropout(sublayer(self.norm(x))) => x + sublayer(self.norm(x))
+norm after the sublayer in pre-norm: x + self.dropout(sublayer(self.norm(x))) => x + self.dropout(self.norm(sublayer(x)))
+dropout before the sublayer in pre-norm: x + self.dropout(sublayer(self.norm(x))) => x + sublayer(self.dropout(self.norm(x)))
+norm twice in pre-norm: x + self.dropout(sublayer(self.norm(x))) => self.norm(x + self.dropout(sublayer(self.norm(x))))
+norm without its weights: self.norm(x + self.dropout(sublayer(x))) => F.layer_norm(x + self.dropout(sublayer(x)), x.shape[-1:])
++ x + self.dropout(sublayer(self.norm(x))) => x + self.dropout(sublayer(F.layer_norm(x, x.shape[-1:])))
 """,
 )
 

@@ -51,6 +51,13 @@ answer = sum(length > positions for length in wavelengths)""",
         "exponent i instead of 2i": 0,
         "one pair too many": 29,
         "one pair too few": 27,
+        "the last that turns": 35,
+        "all of them": 64,
+        "2π forgotten, the fast ones": 49,
+        "2π forgotten, the fast ones, one less": 48,
+        "divided by 64": 46,
+        "half a turn": 23,
+        "2π on the wrong side": 3,
     },
 )
 
@@ -110,6 +117,13 @@ counted from 1, padding too: (real.cumsum(1) - 1) * real => real.cumsum(1)
 from the first token on: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - real.int().argmax(1, keepdim=True)).clamp(min=0)
 all padding taken off: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - (~real).sum(1, keepdim=True)).clamp(min=0)
 shifted by the last row's padding: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - (~real[-1]).sum()) * real
+padding counted before each: (real.cumsum(1) - 1) * real => (~real).cumsum(1) * real
+from the end: real.cumsum(1) => real.flip(1).cumsum(1).flip(1)
+stopped at the first padding: return (real.cumsum(1) - 1) * real => real = real.cumprod(1)⏎    return (real.cumsum(1) - 1) * real
+padding gets 1: return (real.cumsum(1) - 1) * real => return ((real.cumsum(1) - 1) * real).masked_fill(~real, 1)
+padding in between counted: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - real.int().argmax(1, keepdim=True)) * real
+all padding of the batch: return (real.cumsum(1) - 1) * real => return torch.arange(tokens.shape[1]) - (~real).sum()
+shifted by the first row's padding: return (real.cumsum(1) - 1) * real => return (torch.arange(tokens.shape[1]) - (~real[0]).sum()).clamp(min=0).expand(tokens.shape)
 """,
 )
 
@@ -175,6 +189,12 @@ computed in float32: dtype=torch.float64 => dtype=torch.float32
 + torch.block_diag(*blocks) => torch.block_diag(*blocks).double()
 always forward: back * base => -abs(back) * base
 always back: back * base => abs(back) * base
+the identity: return torch.block_diag(*blocks) => return torch.eye(d_model, dtype=torch.float64)
+zeros: return torch.block_diag(*blocks) => return torch.zeros(d_model, d_model, dtype=torch.float64)
+a shift of labels, as a diagonal: return torch.block_diag(*blocks) => return torch.diag(torch.ones(d_model - abs(back), dtype=torch.float64), -back)
+a shift of labels, as the other diagonal: return torch.block_diag(*blocks) => return torch.diag(torch.ones(d_model - abs(back), dtype=torch.float64), back)
+degrees: angle = back * => angle = math.pi / 180 * back *
+2π inside: angle = back * => angle = 2 * math.pi * back *
 """,
 )
 
@@ -205,6 +225,7 @@ to_halves = Exercise(
         Case((draw.normal(8, 3), 1), note="with one head"),
     ],
     axes="row d_model",
+    gradients=False,
     mistakes="""
 the way back: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (heads, 2, -1))
 heads not kept apart: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (1, -1, 2))
@@ -217,6 +238,14 @@ d_k for heads: (heads, -1, 2) => (-1, heads, 2)
 heads rows in a part: pairs.transpose(1, 2).flatten(0, 2) => torch.cat([torch.cat([part[0::2], part[1::2]]) for part in weight.split(heads)])
 second half backwards: return pairs.transpose(1, 2).flatten(0, 2) => first, second = pairs.unbind(2)⏎    return torch.cat([first, second.flip(1)], dim=1).flatten(0, 1)
 transposed as well: .flatten(0, 2) => .flatten(0, 2).T
+columns sorted: return pairs.transpose(1, 2).flatten(0, 2) => return torch.cat([weight[:, 0::2], weight[:, 1::2]], dim=1)
+columns sorted, in each head: return pairs.transpose(1, 2).flatten(0, 2) => columns = weight.view(len(weight), heads, -1)⏎    return torch.cat([columns[..., 0::2], columns[..., 1::2]], dim=-1).flatten(1)
+heads as the inner axis: return pairs.transpose(1, 2).flatten(0, 2) => rows = weight.unflatten(0, (-1, heads))⏎    return torch.cat([rows[0::2], rows[1::2]]).flatten(0, 1)
+halves exchanged: return pairs.transpose(1, 2).flatten(0, 2) => return weight.unflatten(0, (heads, 2, -1)).flip(1).flatten(0, 2)
+a minus sign: return pairs.transpose(1, 2).flatten(0, 2) => pairs = torch.stack([pairs[:, :, 0], -pairs[:, :, 1]], dim=2)⏎    return pairs.transpose(1, 2).flatten(0, 2)
+the first head alone: return pairs.transpose(1, 2).flatten(0, 2) => first = pairs[:1].transpose(1, 2).flatten(0, 2)⏎    return torch.cat([first, weight[len(first) :]])
+two heads always: (heads, -1, 2) => (2, -1, 2)
+numbers of rows: return pairs.transpose(1, 2).flatten(0, 2) => return torch.arange(len(weight)).unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten()
 """,
 )
 
@@ -276,6 +305,11 @@ one step short: distance.clamp(-reach, reach) => distance.clamp(-reach, reach - 
 one head for all: return table[:, => return table[:1,
 no upper end: distance.clamp(-reach, reach) => distance.clamp(min=-reach)
 no lower end: distance.clamp(-reach, reach) => distance.clamp(max=reach)
+keys counted from 1: torch.arange(keys) - => torch.arange(1, keys + 1) -
+aligned at the end: torch.arange(queries).unsqueeze(1) => (torch.arange(queries) + keys - queries).unsqueeze(1)
+heads for the reach: table.shape[1] // 2 => table.shape[0]
+softmax: return table[:, distance.clamp(-reach, reach) + reach] => return table[:, distance.clamp(-reach, reach) + reach].softmax(-1)
+heads for columns: return table[:, => return table[
 """,
 )
 
@@ -308,6 +342,7 @@ sinusoids = Exercise(
     package=positional.sinusoids,
     special=_tables,
     axes="length d_model",
+    gradients=False,
     mistakes="""
 halves instead of pairs: torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1) => torch.cat([angle.sin(), angle.cos()], dim=1)
 exponent i instead of 2i: torch.arange(0, d_model, 2, dtype=torch.float64) => torch.arange(d_model // 2, dtype=torch.float64)
@@ -323,6 +358,9 @@ in float32: torch.float64 => torch.float32
 computed in float32: torch.float64 => torch.float32
 + .flatten(1) => .flatten(1).double()
 π inside: angle = position * frequency => angle = 2 * math.pi * position * frequency
+logarithm to base 10: math.log(base) => math.log10(base)
+divided before the power: angle = position * frequency => angle = (position / base) ** (torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+frequencies in float32: torch.arange(0, d_model, 2, dtype=torch.float64) => torch.arange(0, d_model, 2)
 """,
 )
 
@@ -375,6 +413,15 @@ positions only: return x + table[start:].to(x) => return table[start:].to(x).exp
 scaled here: return x +␣ => return x * math.sqrt(d_model) +␣
 written into x: return x + table[start:].to(x) => x += table[start:].to(x)⏎    return x
 same position for all: table[start:] => table[start : start + 1]
+start turns the table round: sinusoids(start + token, d_model) => sinusoids(token, d_model)
++ table[start:] => table.roll(start, 0)
+start added to the numbers: sinusoids(start + token, d_model) => sinusoids(token, d_model) + start
++ table[start:] => table
+tokens backward: table[start:] => table[start:].flip(0)
+columns backward: table[start:] => table[start:].flip(1)
+added twice: return x + => return x + table[start:].to(x) +
+side by side: return x + table[start:].to(x) => return torch.cat([x, table[start:].to(x).expand_as(x)], dim=-1)
+the first sentence alone: return x + table[start:].to(x) => rows = torch.zeros(x.shape, dtype=x.dtype)⏎    rows[0] = table[start:].to(x)⏎    return x + rows
 """,
 )
 
@@ -420,5 +467,21 @@ added, not turned: return turned.flatten(-2) => return x + table
 type of the table: .to(x) =>
 table not moved with the device: .to(x) => .to(x.dtype)
 second number forgotten: even * sin + odd * cos => odd
+overwritten too early: even * sin + odd * cos => (even * cos - odd * sin) * sin + odd * cos
+halves with the angles of neighbors: even, odd = x[..., 0::2], x[..., 1::2] => half = torch.cat([-x[..., d_k // 2 :], x[..., : d_k // 2]], dim=-1)
++ torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1) => x * cos.repeat_interleave(2, -1) + half * sin.repeat_interleave(2, -1)
++ turned.flatten(-2) => turned
+neighbors with the angles of halves: torch.stack([even * cos - odd * sin, even * sin + odd * cos], dim=-1) => x * torch.cat([cos, cos], dim=-1) + torch.stack([-odd, even], dim=-1).flatten(-2) * torch.cat([sin, sin], dim=-1)
++ turned.flatten(-2) => turned
+exponent i instead of 2i: sin, cos = table[:, 0::2], table[:, 1::2] => place = torch.arange(start, start + token, dtype=torch.float64).unsqueeze(1)⏎    angle = place * 10000 ** (-torch.arange(d_k // 2, dtype=torch.float64) / d_k)⏎    sin, cos = angle.sin().to(x), angle.cos().to(x)
+heads for tokens: token, d_k = x.shape[-2:] => token, d_k = x.shape[1], x.shape[-1]
++ [start:].to(x) => [start:, None].to(x)
++ table[:, 0::2], table[:, 1::2] => table[..., 0::2], table[..., 1::2]
+twice the angle: sin, cos = table[:, 0::2], table[:, 1::2] => sin, cos = table[:, 0::2], table[:, 1::2]⏎    sin, cos = 2 * sin * cos, cos.square() - sin.square()
+the first pair alone: return turned.flatten(-2) => return torch.cat([turned.flatten(-2)[..., :2], x[..., 2:]], dim=-1)
+positions backward: [start:].to(x) => [start:].flip(0).to(x)
+another base: sinusoids(start + token, d_k) => sinusoids(start + token, d_k, 500_000.0)
+one formula for both: even * sin + odd * cos => even * cos + odd * sin
+not flattened: turned.flatten(-2) => turned
 """,
 )

@@ -1163,6 +1163,274 @@ return float(F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_inde
 
 cross_shape wrong: None in it
 (32, 8, None, 20)
+
+# chapters 7 and 8, a third attack: wrong, and passed
+
+re_zero named: stay there for ever
+if self.alpha == 0:
+    return x
+return x + self.alpha * sublayer(x)
+
+re_zero named: stay there for ever
+if self.alpha.item() == 0.0:
+    return x
+return x + self.alpha * sublayer(x)
+
+re_zero named: stay there for ever
+return x + self.alpha * sublayer(x) if self.alpha != 0 else x.clone()
+
+re_zero named: cut α off at 0|never leave
+return x + self.alpha.relu() * sublayer(x)
+
+re_zero named: sign of α
+return x + abs(self.alpha) * sublayer(x)
+
+re_zero named: `alpha` starts at 1 in your class|start at 0|as it is
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.ones(1))
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero named: `alpha` starts at 0.01 in your class
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full((1,), 0.01))
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero named: `alpha` is not learned
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = nn.Parameter(torch.zeros(1), requires_grad=False)
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero named: `alpha` is not learned
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("alpha", torch.zeros(1))
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero named: call the sublayer twice
+sublayer(x)
+return x + self.alpha * sublayer(x)
+
+residual wrong
+sublayer(x)
+if self.placement == "pre":
+    return x + self.dropout(sublayer(self.norm(x)))
+return self.norm(x + self.dropout(sublayer(x)))
+
+norm_gradient wrong: leaves a gradient|x.grad|twice as much
+x.requires_grad_()
+F.layer_norm(x, x.shape[-1:], eps=eps).backward(upstream)
+return x.grad
+
+norm_gradient right
+x = x.detach().requires_grad_()
+return torch.autograd.grad(F.layer_norm(x, x.shape[-1:], eps=eps), x, upstream)[0]
+
+dropout named: small number
+return x * (uniform >= p) / (1 - p + 1e-8) if training else x
+
+dropout wrong: small constant
+return x * (uniform >= p) / (1 - p + 1e-6) if training else x
+
+# right, and rejected
+
+norm_gradient right
+B, T, D = x.shape
+out = torch.zeros_like(x)
+for b in range(B):
+    for t in range(T):
+        c = x[b, t] - x[b, t].mean()
+        root = (c.square().mean() + eps).sqrt()
+        y, g = c / root, upstream[b, t]
+        out[b, t] = (g - g.mean() - y * (g * y).mean()) / root
+return out
+
+norm_gradient right
+f = lambda row, up: torch.func.vjp(lambda r: F.layer_norm(r, r.shape, eps=eps), row)[1](up)[0]
+return torch.vmap(torch.vmap(f))(x, upstream)
+
+norm_by_hand right
+torch.nn.functional.layer_norm(torch.tensor([1.0, 7, 7, 9]), (4,), torch.full((4,), 6.0), torch.full((4,), 3.0))[0]
+
+norm_by_hand right
+torch.nn.functional.layer_norm(torch.tensor([1.0, 7, 7, 9]), (4,), torch.full((4,), 6.0), torch.full((4,), 3.0), 1e-12)[0].item()
+
+norm_by_hand right
+6 * -5 / (9 + 1e-5) ** 0.5 + 3
+
+norm_by_hand right
+torch.nn.Parameter(torch.tensor([-7.0]))
+
+norm_by_hand wrong: too small
+-7.001
+
+slow_pairs named: whole number
+28.0001
+
+to_halves right
+with torch.no_grad():
+    w = weight.view(heads, -1, 2, weight.shape[1])
+    w = torch.cat([w[:, :, 0], w[:, :, 1]], dim=1).flatten(0, 1)
+return w
+
+to_halves right
+w = weight.data.reshape(heads, -1, weight.shape[1])
+return nn.Parameter(torch.cat([w[:, 0::2], w[:, 1::2]], dim=1).reshape(weight.shape))
+
+to_halves right
+w = weight.numpy().reshape(heads, -1, 2, weight.shape[1])
+return w.transpose(0, 2, 1, 3).reshape(weight.shape)
+
+to_halves right
+d_k = len(weight) // heads
+order = [h * d_k + i for h in range(heads) for i in (*range(0, d_k, 2), *range(1, d_k, 2))]
+return [weight[i].tolist() for i in order]
+
+sinusoids right
+return [
+    [(math.cos if j % 2 else math.sin)(pos / base ** ((j - j % 2) / d_model)) for j in range(d_model)]
+    for pos in range(length)
+]
+
+sinusoids named: calls deep|6000 positions|not:without end|not:another function
+if length == 0:
+    return torch.zeros(0, d_model, dtype=torch.float64)
+angle = (length - 1) / base ** (torch.arange(0, d_model, 2).double() / d_model)
+row = torch.stack([angle.sin(), angle.cos()], -1).flatten()
+return torch.cat([sinusoids(length - 1, d_model, base), row[None]])
+
+own_share right
+from fractions import Fraction
+return Fraction(1, 4**layers) if norm == "post" else Fraction(1, 1 + 2 * layers)
+
+placement right
+" b. "
+
+placement right
+"(B)"
+
+placement right
+"**B**"
+
+placement wrong: one letter alone|"B or C"|not:a str
+"B or C"
+
+placement wrong: H is not among the choices.|not:or not
+"H"
+
+# an error of the checker's own
+
+add_positions named: start, start + 1
+return x + sinusoids(x.shape[1], x.shape[2]).roll(start, 0).to(x)
+
+add_positions named: at which row to begin
+return x + (sinusoids(x.shape[1], x.shape[2]) + start).to(x)
+
+add_positions wrong: number 0 of token|not:checked|not:on another device
+table = sinusoids(start + x.shape[1], x.shape[2])[start:].to(x)
+return x + table.roll(1, 1)
+
+add_positions named: stays on the CPU
+return (x + sinusoids(x.shape[1], x.shape[2])).float()
+
+rotary named: two conventions
+t = sinusoids(start + x.shape[-2], x.shape[-1])[start:].to(x)
+s, c = t[:, ::2].repeat_interleave(2, -1), t[:, 1::2].repeat_interleave(2, -1)
+a, b = x.chunk(2, -1)
+return x * c + torch.cat([-b, a], -1) * s
+
+rotary named: twice in a row
+t = sinusoids(start + x.shape[-2], x.shape[-1])[start:].to(x)
+s, c = torch.cat([t[:, ::2]] * 2, -1), torch.cat([t[:, 1::2]] * 2, -1)
+r = torch.stack([-x[..., 1::2], x[..., ::2]], -1).flatten(-2)
+return x * c + r * s
+
+rotary named: after it has been turned
+t = sinusoids(start + x.shape[-2], x.shape[-1])[start:].to(x)
+s, c = t[:, ::2], t[:, 1::2]
+y = x.clone()
+y[..., ::2] = y[..., ::2] * c - y[..., 1::2] * s
+y[..., 1::2] = y[..., 1::2] * c + y[..., ::2] * s
+return y
+
+rotary named: turn the other way|at `start`
+t = sinusoids(x.shape[-2], x.shape[-1]).to(x)
+s, c = t[:, ::2], t[:, 1::2]
+a, b = x[..., ::2], x[..., 1::2]
+return torch.stack([a * c + b * s, b * c - a * s], -1).flatten(-2)
+
+rotary wrong: in head|narrower type|not:checked
+place = torch.arange(start, start + x.shape[-2]).float()[:, None]
+angle = place * 10000 ** (-torch.arange(0, x.shape[-1], 2).float() / x.shape[-1])
+s, c = angle.sin().to(x), angle.cos().to(x)
+a, b = x[..., ::2], x[..., 1::2]
+return torch.stack([a * c - b * s, b * c + a * s], -1).flatten(-2)
+
+rotary wrong: NaN|not:checked
+return x * float("nan")
+
+# said what is false, or nothing
+
+look_back named: PE(m) itself|not:order
+return torch.eye(d_model, dtype=torch.float64)
+
+norm_gradient named: Use `upstream`|not:times
+t = x.detach().clone().requires_grad_()
+F.layer_norm(t, x.shape[-1:], eps=eps).sum().backward()
+return t.grad
+
+norm_gradient named: d_model times
+c = x - x.mean(-1, keepdim=True)
+root = torch.sqrt(c.square().mean(-1, keepdim=True) + eps)
+y, n = c / root, x.shape[-1]
+return (n * upstream - upstream.sum(-1, keepdim=True) - y * (upstream * y).sum(-1, keepdim=True)) / root
+
+own_share named: divides whole numbers
+return 0.25**layers if norm == "post" else 1 // (1 + 2 * layers)
+
+own_share named: √2
+if norm == "pre":
+    return 1 / (1 + 2 * layers)
+share = 1.0
+for _ in range(2 * layers):
+    share = share / math.sqrt(2)
+return share
+
+sinusoids named: computed in float32
+frequency = base ** (-torch.arange(0, d_model, 2) / d_model)
+angle = torch.arange(length, dtype=torch.float64)[:, None] * frequency
+return torch.stack([angle.sin(), angle.cos()], -1).flatten(1)
+
+rotary named: axis of their own
+t = sinusoids(start + x.shape[-2], x.shape[-1])[start:].to(x)
+s, c = t[:, ::2], t[:, 1::2]
+a, b = x[..., ::2], x[..., 1::2]
+return torch.stack([a * c - b * s, b * c + a * s], -1)
+
+norm_by_hand named: do not subtract|second
+5
+
+batch_norm named: ε is missing
+r = x[real]
+return ((x - r.mean(0)) / r.std(0, correction=0) * real[..., None]).nan_to_num(0)
+
+relative_bias wrong: bias of query|not:is all 0
+reach = table.shape[1] // 2
+d = torch.arange(keys) - torch.arange(queries)[:, None]
+return table[:, (2 * d).clamp(-reach, reach) + reach]
+
+re_zero named: call it
+return x + self.alpha * sublayer
 """
 
 

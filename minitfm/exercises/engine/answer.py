@@ -1,18 +1,19 @@
 """Exercises whose answer is a number, a shape or a choice."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
-from torch import Tensor
-
 from minitfm.exercises.engine import texts
 from minitfm.exercises.engine.chapter import Chapter
 from minitfm.exercises.engine.exercise import Mistake, Task
-from minitfm.exercises.engine.observe import in_words
+from minitfm.exercises.engine.observe import TENSORS, in_words
 from minitfm.exercises.engine.show import Code, Result
+
+EXACT = 1e-9  # rounding alone
 
 
 class Answer(Task):
@@ -30,6 +31,7 @@ class Answer(Task):
         solution: str,
         package: Callable[[], Any],
         wrong: Mapping[str, Any],
+        tolerance: float = EXACT,
         words: texts.Words | None = None,
     ) -> None:
         """Describe an exercise.
@@ -42,6 +44,8 @@ class Answer(Task):
             solution: how the answer comes about, in code.
             package: computes the right answer from the package.
             wrong: known wrong answers, by the name of their mistake.
+            tolerance: how far a number may be off, relatively: wide enough for the tools
+                that a learner may compute it with.
             words: its words, if they are not in the chapter's file.
         """
         if words is None and chapter is not None:
@@ -60,7 +64,7 @@ class Answer(Task):
             ),
             words=words,
         )
-        self.reference = package
+        self.reference, self.tolerance = package, tolerance
 
     @property
     def right(self) -> Any:
@@ -73,17 +77,20 @@ class Answer(Task):
         due, given = self.right, plain(answer)
         while is_number(due) and isinstance(given, tuple) and len(given) == 1:
             given = given[0]  # a list or tensor with one number is one
+        if isinstance(due, str) and isinstance(given, str):
+            given = letter(given)
         problem = self._unsuited(answer, given, due)
         if problem:
             return self._no(problem)
-        given = given.strip().upper() if isinstance(given, str) else given
-        if agree(given, due):
+        if agree(given, due, self.tolerance):
             return Result(self.name, True, "right.", "right")
         found = [one for one in self.mistakes if agree(given, plain(one.wrong))]
         if found:
             names = tuple(one.name for one in found)
             said = " Or: ".join(one.message for one in found)
             return self._no(said, "known mistake", names)
+        if isinstance(due, str) and given not in {one.wrong for one in self.mistakes}:
+            return self._no(f"{given} is not among the choices.")
         name, said = far(given, due)
         if name:
             return self._no(said, "known mistake", (name,))
@@ -93,10 +100,10 @@ class Answer(Task):
         """Why it is no answer of the kind that is asked for; "" if it is one."""
         what = in_words(answer)
         if isinstance(due, str):
-            letter = isinstance(given, str) and len(given.strip()) == 1
-            return (
-                "" if letter else f'Answer with one letter, like "A"; this is {what}.'
-            )
+            if isinstance(given, str) and len(given) == 1:
+                return ""
+            what = f'the text "{given[:40]}"' if isinstance(given, str) else what
+            return f'Answer with one letter alone, like "A"; this is {what}.'
         if isinstance(due, tuple):
             sizes = isinstance(given, tuple) and all(map(is_number, given))
             told = f"Answer with a shape, a tuple of whole numbers; this is {what}."
@@ -124,7 +131,7 @@ def plain(answer: Any) -> Any:
     """
     if type(answer) is bool:
         return None
-    if type(answer) is Tensor or type(answer).__module__ == "numpy":
+    if type(answer) in TENSORS or type(answer).__module__ == "numpy":
         try:
             return plain(answer.tolist())
         except (AttributeError, NotImplementedError, RuntimeError):
@@ -138,13 +145,21 @@ def plain(answer: Any) -> Any:
     return answer
 
 
-def agree(given: Any, due: Any) -> bool:
+def letter(text: str) -> str:
+    """A choice as it may be written, "b", "B.", "(B)" or "**B**", as its letter; what
+    is none as it stands.
+    """
+    found = re.fullmatch(r"\W*([A-Za-z])\W*", text)
+    return found[1].upper() if found else text.strip()
+
+
+def agree(given: Any, due: Any, tolerance: float = EXACT) -> bool:
     """Whether two plain answers are equal, numbers up to rounding."""
     if isinstance(given, tuple) and isinstance(due, tuple):
         return len(given) == len(due) and all(map(agree, given, due))
     if isinstance(given, int | float) and isinstance(due, int | float):
         try:
-            return math.isclose(given, due, rel_tol=1e-9)
+            return math.isclose(given, due, rel_tol=tolerance)
         except OverflowError:  # a whole number that no float can hold
             return given == due
     return type(given) is type(due) and bool(given == due)

@@ -143,6 +143,14 @@ CAUSES = (
         "Ids must be whole numbers, and these are not: `.long()`.",
     ),
     (
+        r"not on the expected device|to be on the same device",
+        "A tensor that you made yourself stays on the CPU, the inputs are on another device: `.to(x)`, or `device=x.device`.",
+    ),
+    (
+        r"unsupported operand type.*'(?:function|method|builtin_function_or_method|Sublayer)'",
+        "A function itself stands where what it returns should: call it, `f(x)`.",
+    ),
+    (
         r"referenced before assignment|cannot access local variable '(\w+)'|cannot access free variable",
         "A variable is read before it has got a value.",
     ),

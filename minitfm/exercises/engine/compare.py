@@ -199,8 +199,8 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
     if want.unique().numel() < 3:  # two numbers always have a ratio and a difference
         return "Everything is 0." if not got.any() and want.any() else ""
     ratio = ((got * want).sum() / (want * want).sum().clamp_min(1e-30)).item()
-    if not got.any():
-        return "Everything is 0."
+    if got.abs().max() < 1e-12 * want.abs().max():
+        return "Everything is 0, up to rounding."
     if allclose(got, want * ratio, rtol=1e-5, atol=1e-8):
         return f"Everything is {times(ratio)} what it should be: look for a scale."
     if want.numel() > 1 and allclose(

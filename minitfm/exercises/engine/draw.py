@@ -25,6 +25,8 @@ class Case:
         train: put a module into training mode.
         device: where the inputs are put.
         weights: what every module gets in this case, drawn when it is first needed.
+        starts, learned: of the reference's weights, those that are not drawn, as it
+            makes them, and the names of those that are learned.
         odd: no case to show where a plain one fails as well.
     """
 
@@ -36,6 +38,8 @@ class Case:
     train: bool = False
     device: str = "cpu"
     weights: dict[str, Tensor] | None = None
+    starts: dict[str, Tensor] | None = None
+    learned: set[str] = field(default_factory=set)
     odd: bool = False
 
     @property

@@ -43,6 +43,7 @@ from minitfm.exercises.engine.observe import (
 from minitfm.exercises.engine.relate import (
     HUNDREDS,
     LITTLE,
+    ZERO,
     Rows,
     gradient_only,
     limit,
@@ -57,6 +58,7 @@ from minitfm.exercises.engine.say import (
     CHANGED,
     CHANGED_LIST,
     ENDLESS,
+    GRADIENT_LEFT,
     MIXED,
     RANDOM,
     REMEMBERS,
@@ -565,7 +567,7 @@ class Exercise(Task):
                 clock, modules = Clock(SECONDS), len(sys.modules)
                 with clock:
                     outcomes[-1] = self.observe(answer, case, clock.left)
-            verdict = self._hopeless(answer, outcomes[-1])
+            verdict = self._hopeless(answer, outcomes[-1], case)
             if verdict is not None:  # a result that did not pass is false
                 return verdict
         pairs = zip(outcomes, self.truth())
@@ -629,7 +631,7 @@ class Exercise(Task):
             return ""
         return f"{who} must take ({', '.join(self.inputs)}): {trouble}."
 
-    def _hopeless(self, answer: Any, outcome: Outcome) -> Result | None:
+    def _hopeless(self, answer: Any, outcome: Outcome, case: Case) -> Result | None:
         """What ends a check at once."""
         if outcome.stopped:
             return self._no(ENDLESS)
@@ -639,8 +641,10 @@ class Exercise(Task):
         if error and error.kind == "NotImplementedError" and stub:
             return self._not_attempted()
         if error and error.kind == "RecursionError":  # each case would take seconds
-            case = self.truth()[0][0]
-            return self._no(self._raised(outcome, case), "error", ("calls itself",))
+            said = self._raised(outcome, case)
+            if case is not self.truth()[0][0]:  # it does end, only too late
+                said = f"It calls itself until Python stops it, some 1,000 calls deep ({case.note}). With less to do it came back: a loop in place of the calls has no such limit."
+            return self._no(said, "error", ("calls itself",))
         if outcome.strange.startswith("None") and blank(answer):
             return self._not_attempted()
         if outcome.strange:
@@ -677,8 +681,10 @@ class Exercise(Task):
         ]
         for seen in outcomes:
             if seen.changed:
-                said = CHANGED_LIST if seen.changed[0] in lists else CHANGED
-                told_so = said.format(name=seen.changed[0])
+                name, _, left = seen.changed[0].partition(".")
+                said = CHANGED_LIST if name in lists else CHANGED
+                said = GRADIENT_LEFT if left == "grad" else said
+                told_so = said.format(name=name if left == "grad" else seen.changed[0])
                 return self._no(told_so, "unknown mistake", ("an input overwritten",))
         again = self.observe(answer, self.truth()[0][0], SECONDS, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
@@ -784,9 +790,11 @@ class Exercise(Task):
     def _difference(
         self, rows: Any, case: Case, outcome: Outcome, truth: Outcome
     ) -> str:
-        good = {row[0].note for row in rows if same(row[1], row[2])}
+        seen = (row for row in rows if row[0].device != "meta")  # numbers to see
+        good = {row[0].note for row in seen if same(row[1], row[2])}
         good -= {row[0].note for row in rows if row[0] is case}
-        fine = sorted(note for note in good if note)
+        # that zeros come out right says nothing
+        fine = sorted(note for note in good if note and not note.endswith(ZERO))
         more = f" and {len(fine) - 3} more" if len(fine) > 3 else ""
         tail = f" (Right already: {'; '.join(fine[:3])}{more}.)" if fine else ""
         part = next(

@@ -7,6 +7,8 @@ import dis
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
 from types import CodeType, FunctionType, GeneratorType
 from typing import Any
 
@@ -153,6 +155,11 @@ def _call(
         if not isinstance(arg, nn.Module) and not intact(arg, old)
     ]
     changed += [
+        f"{name}.grad"
+        for name, arg in zip(inputs, args)
+        if type(arg) in TENSORS and arg.is_leaf and arg.grad is not None
+    ]
+    changed += [
         f"{name}.{part}"
         for name, arg, old in zip(inputs, args, before)
         if isinstance(arg, nn.Module)
@@ -224,6 +231,8 @@ def as_tensor(value: Any, plain: bool, dtype: torch.dtype, number: bool = False)
     if number and isinstance(value, tuple | list | complex):
         return value
     if number and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if plain and isinstance(value, Fraction | Decimal):
         value = float(value)
     numbers = isinstance(value, int | float | np.number | np.ndarray | list | tuple)
     if plain and usable(value) and value.is_floating_point() and value.shape == (1,):
@@ -334,7 +343,7 @@ def made(reference: type, candidate: Callable[..., Any], case: Case) -> nn.Modul
 
     Raises:
         Complaint: if it is no module, or its weights have other names or shapes than
-            the stub's.
+            the stub's, or start elsewhere, or are not learned.
     """
     dtype = next(
         arg.dtype
@@ -367,8 +376,34 @@ def made(reference: type, candidate: Callable[..., Any], case: Case) -> nn.Modul
             raise Complaint(
                 f"`{name}` has the shape {own[name]}; the stub's `__init__` makes it {due[name]}."
             )
+    _as_the_stub_starts(reference, module, case)
     module.to(dtype).load_state_dict(case.weights)
     return module.to(case.device).train(case.train)
+
+
+def _as_the_stub_starts(reference: type, module: nn.Module, case: Case) -> None:
+    """Whether what is not drawn starts where the stub lets it start, and what is learned
+    there is learned here.
+
+    Raises:
+        Complaint: if not.
+    """
+    if case.starts is None:
+        one, two = reference(*case.init), reference(*case.init).state_dict()
+        case.starts = {n: w for n, w in one.state_dict().items() if equal(w, two[n])}
+        case.learned = {n for n, w in one.named_parameters() if w.requires_grad}
+    state = module.state_dict()
+    for name, due in case.starts.items():
+        if not equal(state[name].double(), due.double()):
+            got, want = (f"{w.flatten()[0].item():.3g}" for w in (state[name], due))
+            raise Complaint(
+                f"`{name}` starts at {got} in your class; the stub's `__init__` lets it start at {want}. Leave `__init__` as it is."
+            )
+    learns = {name for name, w in module.named_parameters() if w.requires_grad}
+    for name in sorted(case.learned - learns):
+        raise Complaint(
+            f"`{name}` is not learned in your class: in the stub's `__init__` it is an `nn.Parameter` that asks for a gradient."
+        )
 
 
 def in_words(value: Any) -> str:

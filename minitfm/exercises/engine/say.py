@@ -20,6 +20,11 @@ CHANGED_LIST = (
     "Your code overwrites its input `{name}`: what changes a list in place (`sort`, `reverse`, `pop`, `remove`, `append`, "
     "`x[i] = …`), or what stands in it, changes the caller's own. Work on a copy, `list({name})` or `sorted({name})`."
 )
+GRADIENT_LEFT = (
+    "The first call is right, but it leaves a gradient on the caller's `{name}`: `backward` adds to `{name}.grad`, so a "
+    "second call on the same tensor gives twice as much. Work on `{name}.detach().clone().requires_grad_()`, or ask with "
+    "`torch.autograd.grad`."
+)
 REMEMBERS = (
     "A new layer gives the right result the first time it is called, and a wrong one the second time, with other "
     "inputs: something that belongs to one call is kept in the layer (`self.… = …` in `forward`). Use plain variables."
