@@ -185,6 +185,17 @@ class RecurrentConfig:
     dropout: float = 0.0
     attention: Literal["additive", "dot"] | None = "additive"
 
+    def __post_init__(self) -> None:
+        for name in ("d_hidden", "layers"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        if not 0 <= self.dropout <= 1:
+            raise ValueError(f"dropout={self.dropout}; choose 0 to 1")
+        if self.attention not in ("additive", "dot", None):
+            raise ValueError(
+                f"attention={self.attention!r}; choose 'additive', 'dot' or None"
+            )
+
     def build(self) -> Seq2Seq | AttentiveSeq2Seq:
         """Make the model, of LSTMs."""
         options: dict[str, Any] = {"layers": self.layers, "dropout": self.dropout}

@@ -67,6 +67,19 @@ def without_dropout(model: EncoderDecoder) -> Iterator[None]:
         model.train(was_training)
 
 
+def check_search(beam: int, alpha: float, best: int) -> None:
+    """Refuse numbers with which no beam search can run."""
+    if best < 1:
+        raise ValueError(f"best={best}; choose 1 or more")
+    if best > beam:
+        raise ValueError(
+            f"best={best} translations from a beam of {beam}; choose a beam of {best}"
+            " or more"
+        )
+    if not -10 <= alpha <= 10:  # nan, too; beyond, the powers leave the numbers
+        raise ValueError(f"alpha={alpha}; choose -10 to 10, 0 for no penalty")
+
+
 def limits_of(
     source: Int[Tensor, "sentence source"],
     max_length: Int[Tensor, " sentence"] | int | None,
@@ -115,14 +128,10 @@ def beam_search(
         For each sentence its translations, the best first.
 
     Raises:
-        ValueError: if more translations are asked for than the beam holds, or no token
-            may be written.
+        ValueError: if more translations are asked for than the beam holds, no token may
+            be written, or alpha is out of range.
     """
-    if best > beam:
-        raise ValueError(
-            f"best={best} translations from a beam of {beam}; choose a beam of {best}"
-            " or more"
-        )
+    check_search(beam, alpha, best)
     limits = limits_of(source, max_length, pad).tolist()
     with without_dropout(model):
         return [
@@ -268,7 +277,7 @@ def sample(
     Raises:
         ValueError: if the temperature is not positive, or nothing may be drawn.
     """
-    if temperature <= 0:
+    if not temperature > 0:  # nan, too
         raise ValueError(
             f"temperature={temperature}; choose a positive one, or write with greedy"
         )

@@ -69,9 +69,16 @@ class TransformerConfig:
                 f"positions={self.positions!r}; choose 'sinusoidal', 'learned' or "
                 "'rotary'"
             )
-        for name in ("d_model", "d_ff", "heads", "max_length"):
+        counts = ("d_model", "d_ff", "heads", "max_length")
+        given = [
+            n for n in ("d_k", "d_v", "target_vocabulary") if vars(self)[n] is not None
+        ]
+        for name in (*counts, *given):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        for name in ("vocabulary", "layers"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name}={getattr(self, name)}; choose 0 or more")
         for name in ("dropout", "attention_dropout", "activation_dropout"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 0 to 1")

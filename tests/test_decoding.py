@@ -3,6 +3,7 @@ model says (chapter 12)."""
 
 import itertools
 import math
+import re
 
 import pytest
 import torch
@@ -21,6 +22,7 @@ from minitfm.decoding import (
     sample,
     without_dropout,
 )
+from minitfm.fast import writer as fast
 from minitfm.lstm import GRU, LSTM
 from minitfm.seq2seq import EncoderDecoder, Seq2Seq, greedy
 from minitfm.transformer import Transformer, TransformerConfig
@@ -240,6 +242,39 @@ def test_the_length_penalty_is_the_published_formula():
     assert length_penalty(1, 0.6) == 1
     assert length_penalty(7, 0.6) == pytest.approx(2**0.6)
     assert length_penalty(25, 0.0) == 1
+
+
+@pytest.mark.parametrize("write", [beam_search, fast.beam_search])
+@pytest.mark.parametrize(
+    ("options", "range_of_it"),
+    [
+        ({"best": 0}, "best=0; choose 1 or more"),
+        ({"beam": 0}, "choose a beam of 1 or more"),
+        ({"alpha": 1e6}, "alpha=1000000.0; choose -10 to 10"),
+        ({"alpha": math.nan}, "alpha=nan; choose -10 to 10"),
+        ({"max_length": 0}, "max_length=0; choose 1 or more"),
+    ],
+)
+def test_a_search_refuses_numbers_out_of_range(
+    no_shape_checks, write, options, range_of_it
+):
+    with pytest.raises(ValueError, match=re.escape(range_of_it)):
+        write(made(0), sources([3]), **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "range_of_it"),
+    [
+        ({"temperature": 0.0}, "temperature=0.0; choose a positive one"),
+        ({"temperature": math.nan}, "temperature=nan; choose a positive one"),
+        ({"top_k": 0}, "top_k=0 keeps no symbol; choose 1 or more"),
+        ({"top_k": -3}, "top_k=-3 keeps no symbol; choose 1 or more"),
+        ({"top_p": 0.0}, "top_p=0.0; choose more than 0"),
+    ],
+)
+def test_a_draw_refuses_numbers_out_of_range(no_shape_checks, options, range_of_it):
+    with pytest.raises(ValueError, match=re.escape(range_of_it)):
+        sample(made(0), sources([3]), generator=torch.Generator(), **options)
 
 
 def test_more_translations_than_the_beam_holds_are_refused():

@@ -1,6 +1,7 @@
 """The whole Transformer against torch's, and its size against the paper's (chapters 8 and 9)."""
 
 import math
+import re
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from minitfm.attentive import RecurrentConfig
 from minitfm.layers import FeedForward, LayerNorm, Residual, layer_norm
 from minitfm.masks import causal_mask, padding_mask
 from minitfm.transformer import (
@@ -372,6 +374,28 @@ def test_presets_are_the_papers():
         0.3,
     )
     assert TransformerConfig.big(dropout=0.1).dropout == 0.1
+
+
+@pytest.mark.parametrize(
+    ("choice", "range_of_it"),
+    [
+        ({"vocabulary": -1}, "vocabulary=-1; choose 0 or more"),
+        ({"layers": -1}, "layers=-1; choose 0 or more"),
+        ({"heads": 0}, "heads=0; choose 1 or more"),
+        ({"heads": -4}, "heads=-4; choose 1 or more"),
+        ({"d_model": 0}, "d_model=0; choose 1 or more"),
+        ({"d_k": 0}, "d_k=0; choose 1 or more"),
+        ({"target_vocabulary": 0}, "target_vocabulary=0; choose 1 or more"),
+        ({"dropout": 1.5}, "dropout=1.5; choose 0 to 1"),
+        ({"norm": "both"}, "norm='both'; choose 'post' or 'pre'"),
+        ({"positions": "none"}, "positions='none'; choose 'sinusoidal'"),
+    ],
+)
+def test_a_config_refuses_numbers_out_of_range(no_shape_checks, choice, range_of_it):
+    with pytest.raises(ValueError, match=re.escape(range_of_it)):
+        TransformerConfig(**choice)
+    with pytest.raises(ValueError, match="choose"):
+        RecurrentConfig(**{"layers": 0, "attention": "none"})
 
 
 def test_embeddings_and_positions_start_at_one_size():

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitfm import multihead
+from minitfm.fast.tracing import traced
 from minitfm.masks import check_mask
 from minitfm.multihead import merge_heads, split_heads
 
@@ -46,13 +47,15 @@ class MultiHeadAttention(multihead.MultiHeadAttention):
 
 def fused_pays(query: Tensor, key: Tensor) -> bool:
     """Whether ``F.scaled_dot_product_attention`` is faster here: everywhere but for
-    short sequences on a CPU.
+    short sequences on a CPU that are not compiled.
 
     Backward its CPU kernel is slow for short sequences, most of all in 16 bits;
     tests/benchmarks/attention.py measures where the two cross.
     """
+    if query.device.type != "cpu" or traced(query):
+        return True
     short = 256 if query.dtype == torch.bfloat16 else 32
-    return query.device.type != "cpu" or min(query.shape[-2], key.shape[-2]) > short
+    return min(query.shape[-2], key.shape[-2]) > short
 
 
 def side_by_side(*layers: nn.Linear) -> tuple[Tensor, Tensor | None]:

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minitfm import layers, positional
+from minitfm.fast.tracing import traced
 
 
 class LayerNorm(layers.LayerNorm):
@@ -28,7 +29,7 @@ class Dropout(nn.Dropout):
         """Multiply by a new draw of 0 and 1 / (1 - p)."""
         below = round(self.p * 2**16)  # of 65,536 draws, so many drop
         plain = not self.training or self.inplace or x.device.type != "cpu"
-        if plain or not 0 < below < 2**16:
+        if plain or not 0 < below < 2**16 or traced(x):
             return super().forward(x)
         bits = torch.empty(-(-x.numel() // 4), dtype=torch.int64)
         bits.random_(-(2**63), None)  # all 64 of them
@@ -49,6 +50,8 @@ def table(
 
 def rows(self: positional.Sinusoids, x: Tensor, start: int) -> Tensor:
     """The rows for the tokens of ``x``; tables come in powers of two."""
+    if traced(x):  # computed there: a table would fix the length
+        return positional.Sinusoids.rows(self, x, start)
     stop = start + x.shape[-2]
     length = 1 << (stop - 1).bit_length() if stop else 0
     kept = table(length, self.width, self.base, x.device, x.dtype)

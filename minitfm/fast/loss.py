@@ -3,10 +3,11 @@
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from minitfm.fast.tracing import traced
 from minitfm.training import Variant, target_probabilities
 
 
@@ -27,7 +28,8 @@ def generator_loss(
     read and written several times. Here the logits of ``rows`` tokens are computed,
     used for the loss and for their part of the gradient while they are in the
     processor's cache, and forgotten. Padding is left out first. The gradients are
-    computed once, with the loss; they cannot be differentiated again.
+    computed once, with the loss; they cannot be differentiated again, and
+    ``create_graph=True`` is refused. Inside ``torch.compile`` it is one expression.
 
     Args:
         x: what the decoder hands to the generator.
@@ -39,9 +41,15 @@ def generator_loss(
         pad: the id of the padding symbol.
         rows: number of tokens in a chunk.
     """
-    real = target != pad
     right, wrong = target_probabilities(epsilon, len(weight), variant)
     excluded = pad if variant == "annotated" else None
+    real = target != pad
+    if traced(x):  # torch.compile joins the steps by itself, and wants fixed shapes
+        log_p = F.linear(x, weight, bias).log_softmax(-1)
+        at_goal = log_p.gather(1, target.unsqueeze(1)).squeeze(1)
+        rest = log_p.sum(-1) - at_goal
+        rest = rest if excluded is None else rest - log_p[:, excluded]
+        return -(right * at_goal + wrong * rest).masked_fill(~real, 0.0).sum()
     return _GeneratorLoss.apply(
         x[real], weight, bias, target[real], right, wrong, excluded, rows
     )
@@ -101,8 +109,12 @@ class _GeneratorLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, upstream: Tensor) -> Any:
+        if torch.is_grad_enabled():  # with create_graph=True alone
+            raise RuntimeError(
+                "generator_loss has no second derivative; for one, take"
+                " training.smoothed_loss of the logits"
+            )
         d_x, d_weight, d_bias = ctx.saved_tensors
         scaled = (
             None if d is None else d * upstream.to(d.dtype)

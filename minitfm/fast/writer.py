@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_leaves, tree_map
 
 from minitfm.decoding import (
     Hypothesis,
+    check_search,
     length_penalty,
     limits_of,
     reachable_score,
@@ -64,11 +65,7 @@ def beam_search(
     Raises:
         ValueError: as there.
     """
-    if best > beam:
-        raise ValueError(
-            f"best={best} translations from a beam of {beam}; choose a beam of {best}"
-            " or more"
-        )
+    check_search(beam, alpha, best)
     limit = limits_of(source, max_length, pad)
     beams = model if isinstance(model, ModelWriter) else writer(model)
     found: list[list[Hypothesis]] = [[] for _ in source]

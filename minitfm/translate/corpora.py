@@ -186,9 +186,10 @@ def detokenize(text: str) -> str:
 
 def tokenize_english(text: str) -> str:
     """Write an English line as `small_parallel_enja` does, nearly: lower case,
-    punctuation and 'm, 's, 't apart.
+    punctuation and 'm, 's, 't apart, whichever apostrophe was typed.
     """
-    return re.sub(r"(?<=\S)(?='\w|[.,?!;:]+(?:\s|$))", " ", text.lower())
+    text = text.lower().replace("’", "'")
+    return re.sub(r"(?<=\S)(?='\w|[.,?!;:]+(?:\s|$))", " ", text)
 
 
 def data_folder() -> Path:

@@ -129,7 +129,8 @@ def train(
         batches.load_state_dict(position["batches"])
         step, health = position["step"], Health(**position["health"])
     loss: Any = Loss(model, recipe)
-    loss = torch.compile(loss) if recipe.compile else loss
+    # dynamic: one translation for all lengths
+    loss = torch.compile(loss, dynamic=True) if recipe.compile else loss
     if world > 1:
         loss = nn.parallel.DistributedDataParallel(
             loss, device_ids=[device] if device.type == "cuda" else None

@@ -1,7 +1,8 @@
 """Every choice of a training but the model and its data."""
 
 import dataclasses
-from typing import Literal
+import math
+from typing import Literal, get_args
 
 import torch
 
@@ -37,7 +38,7 @@ class Recipe:
         log: number of steps between two rows of the log.
 
     Raises:
-        ValueError: if a count is not positive, or the cooldown is no share.
+        ValueError: if a number is out of range, or a choice has no such name.
     """
 
     steps: int = 100_000
@@ -57,13 +58,32 @@ class Recipe:
     log: int = 50
 
     def __post_init__(self) -> None:
-        for name in ("warmup", "accumulate", "checkpoint", "keep", "log"):
+        for name in ("steps", "warmup", "accumulate", "checkpoint", "keep", "log"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        for name in ("rate", "clip", "eps"):
+            if not getattr(self, name) > 0:  # so that nan is refused, too
+                raise ValueError(f"{name}={getattr(self, name)}; choose more than 0")
+        if not math.isfinite(self.rate):
+            raise ValueError(f"rate={self.rate}; choose a finite one")
+        if not 0 <= self.smoothing < 1:
+            raise ValueError(
+                f"smoothing={self.smoothing}; choose 0 (none) or more, below 1"
+            )
+        if not all(0 <= beta < 1 for beta in self.betas):
+            raise ValueError(f"betas={self.betas}; choose each from 0 up to below 1")
         if not 0 <= self.cooldown <= 1:
             raise ValueError(
                 f"cooldown={self.cooldown} is no share of the steps; choose 0 to 1"
             )
+        for name, choices in (
+            ("variant", get_args(Variant)),
+            ("precision", get_args(Precision)),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(
+                    f"{name}={getattr(self, name)!r}; choose {', '.join(choices)}"
+                )
 
     def rate_at(self, step: int, d_model: int) -> float:
         """The learning rate of a step, counted from 1."""

@@ -235,3 +235,12 @@ def test_it_acts_in_training_alone_and_can_stand_for_torchs():
     assert layer.eval()(x) is x
     turned = layer.train()(x.t())
     assert torch.equal(turned[turned != 0], 2 * x.t()[turned != 0])
+
+
+def test_it_drops_differently_in_each_sample_of_a_vmap():
+    x = torch.ones(3, 1000)
+    apart = torch.vmap(Dropout(0.5), randomness="different")(x)
+    alike = torch.vmap(Dropout(0.5), randomness="same")(x)
+    assert not torch.equal(apart[0], apart[1])
+    assert torch.equal(alike[0], alike[1])
+    assert set(apart.unique().tolist()) == {0.0, 2.0}

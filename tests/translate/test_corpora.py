@@ -322,6 +322,7 @@ def test_lines_are_written_as_people_write_them():
         == "１２時に「ｔｈａｎｋ ｙｏｕ」と言う"
     )
     assert tokenize_english("I'm late, aren't I?") == "i 'm late , aren 't i ?"
+    assert tokenize_english("I’m late.") == "i 'm late ."  # a curly apostrophe
     assert (
         tokenize_english("It's 1,000 miles to St. Ives.")
         == "it 's 1,000 miles to st . ives ."

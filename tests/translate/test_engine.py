@@ -5,6 +5,7 @@ import itertools
 import math
 import os
 import random
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -108,6 +109,25 @@ def test_a_recipe_refuses_counts_that_do_not_fit():
         ValueError, match=r"cooldown=1\.5 is no share of the steps; choose 0 to 1"
     ):
         Recipe(cooldown=1.5)
+
+
+@pytest.mark.parametrize(
+    ("choice", "range_of_it"),
+    [
+        ({"steps": -3}, "steps=-3; choose 1 or more"),
+        ({"rate": 0}, "rate=0; choose more than 0"),
+        ({"rate": math.inf}, "rate=inf; choose a finite one"),
+        ({"clip": 0}, "clip=0; choose more than 0"),
+        ({"eps": math.nan}, "eps=nan; choose more than 0"),
+        ({"smoothing": 2}, "smoothing=2; choose 0 (none) or more, below 1"),
+        ({"betas": (0.9, 1)}, "betas=(0.9, 1); choose each from 0 up to below 1"),
+        ({"variant": "paper"}, "variant='paper'; choose tensor2tensor, torch"),
+        ({"precision": "half"}, "precision='half'; choose auto, float32"),
+    ],
+)
+def test_a_recipe_refuses_numbers_out_of_range(no_shape_checks, choice, range_of_it):
+    with pytest.raises(ValueError, match=re.escape(range_of_it)):
+        Recipe(**choice)
 
 
 def test_training_is_torchs_adam_on_the_smoothed_loss(tmp_path):
@@ -450,9 +470,9 @@ def compiled_training(folder: Path) -> None:
     """The part of torch.compile that reads Python; to translate to machine code would take a minute."""
     translated, compile = [], torch.compile
 
-    def halfway(module):
+    def halfway(module, **options):
         translated.append(module)
-        return compile(module, backend="eager")
+        return compile(module, backend="eager", **options)
 
     torch.compile = halfway
     models = [
