@@ -2,11 +2,12 @@
 executed.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 MODEL, STATE = "model.safetensors", "training.safetensors"
+BEST = "best.safetensors"
 
 
 def write(
@@ -65,6 +67,8 @@ def describe(path: Path) -> dict[str, Any]:
     Raises:
         ValueError: if this package did not write the file.
     """
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder, and a safetensors file is needed")
     try:
         with safe_open(path, "pt") as file:
             header = file.metadata() or {}
@@ -164,12 +168,13 @@ def save(
             optimizer's state.
         random: the ``random_states`` of each process, in the order of their ranks.
         keep: how many checkpoints to keep.
+
+    Raises:
+        OSError: if it cannot be written, such as on a full disk; the earlier ones stay.
     """
     partial, final = folder / f".step-{step:08d}", folder / f"step-{step:08d}"
     for leftover in folder.glob(".step-*"):
         shutil.rmtree(leftover)
-    partial.mkdir(parents=True)
-    write(partial / MODEL, model.state_dict(), {**description, "step": step})
     state = {
         f"optimizer/{name}": tensor
         for name, tensor in optimizer_tensors(model, optimizer).items()
@@ -179,17 +184,48 @@ def save(
         for rank, own in enumerate(random)
         for kind, tensor in own.items()
     }
-    write(
-        partial / STATE,
-        {name: tensor.clone() for name, tensor in state.items()},
-        {**position, "step": step},
-    )
+    copies = {name: tensor.clone() for name, tensor in state.items()}
+    with told_if_full(folder, step):
+        partial.mkdir(parents=True)
+        write(partial / MODEL, model.state_dict(), {**description, "step": step})
+        write(partial / STATE, copies, {**position, "step": step})
     if final.exists():
         shutil.rmtree(final)
     partial.rename(final)
     for old in checkpoints(folder)[:-keep]:
         shutil.rmtree(old.rename(folder / f".{old.name}"))
     return final
+
+
+@contextlib.contextmanager
+def told_if_full(folder: Path, step: int) -> Iterator[None]:
+    """Say what is left where a checkpoint cannot be written, and sweep its parts."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(folder / f".step-{step:08d}", ignore_errors=True)
+        with contextlib.suppress(OSError):
+            (folder / f".{BEST}").unlink()
+        found = checkpoints(folder)
+        last = f"the last one is {found[-1].name}" if found else "there is none yet"
+        raise OSError(
+            f"the checkpoint of step {step} could not be written to {folder}"
+            f" ({error}); {last}. Make room, and the same command goes on"
+        ) from error
+
+
+def save_best(
+    folder: Path, step: int, model: nn.Module, description: Mapping[str, Any]
+) -> None:
+    """Keep the weights of a step as the best so far, in one move.
+
+    Raises:
+        OSError: if they cannot be written.
+    """
+    with told_if_full(folder, step):
+        folder.mkdir(parents=True, exist_ok=True)
+        write(folder / f".{BEST}", model.state_dict(), {**description, "step": step})
+        (folder / f".{BEST}").replace(folder / BEST)
 
 
 def checkpoints(folder: Path) -> list[Path]:
@@ -202,6 +238,31 @@ def checkpoints(folder: Path) -> list[Path]:
     )
 
 
+def whole_checkpoints(
+    folder: Path, tell: Callable[[str], Any] = lambda line: None
+) -> list[Path]:
+    """The checkpoints that can be read, the oldest first; ``tell`` is called with a
+    line on each that cannot, such as one that was cut off while it was copied.
+
+    Raises:
+        ValueError: if there are some and none can be read.
+    """
+    found, whole = checkpoints(folder), []
+    for checkpoint in found:
+        try:
+            describe(checkpoint / MODEL)
+            describe(checkpoint / STATE)
+            whole.append(checkpoint)
+        except (OSError, ValueError) as error:
+            tell(f"left out: {error}")
+    if found and not whole:
+        raise ValueError(
+            f"none of the {len(found)} checkpoints in {folder} can be read; delete the"
+            " folder to begin anew"
+        )
+    return whole
+
+
 def restore(
     checkpoint: Path, model: nn.Module, optimizer: torch.optim.Optimizer, rank: int = 0
 ) -> dict[str, Any]:
@@ -209,10 +270,23 @@ def restore(
 
     Returns:
         The checkpoint's ``position`` and its step.
+
+    Raises:
+        ValueError: if it is of another model, or of another version of this package.
     """
     tensors, _ = read(checkpoint / MODEL)
-    model.load_state_dict(tensors)
     state, position = read(checkpoint / STATE)
+    try:
+        model.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{checkpoint} holds the weights of another model: {error}"
+        ) from error
+    if missing := {"batches", "health", "step"} - position.keys():
+        raise ValueError(
+            f"{checkpoint} does not say its {' and '.join(sorted(missing))}; another"
+            " version of minitfm wrote it"
+        )
     prefix = "optimizer/"
     restore_optimizer(
         model,

@@ -7,6 +7,7 @@ import math
 import os
 import shlex
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -18,6 +19,9 @@ except ModuleNotFoundError:
         "typer is not installed; pip install 'minitfm[text]' brings what the command"
         " line needs"
     ) from None
+
+MOST_VIEWS = 20  # of translations on one page of attention
+CHUNK = 2**16  # bytes of input that are translated together
 
 app = typer.Typer(
     name="minitfm",
@@ -50,6 +54,7 @@ Alpha = Annotated[
     float | None,
     typer.Option(
         min=0,
+        max=10,
         help=(
             "Length penalty ((5 + n) / 6)^alpha; 0 for none; the preset's if not given."
         ),
@@ -58,19 +63,76 @@ Alpha = Annotated[
 Threads = Annotated[
     int | None,
     typer.Option(
-        min=1, help="Threads of PyTorch on the processor; its own choice if not given."
+        min=1,
+        max=1024,
+        help="Threads of PyTorch on the processor; its own choice if not given.",
     ),
 ]
+Seed = Annotated[int, typer.Option(min=0, max=2**63 - 1, help="Of all that is drawn.")]
+Source = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="A file of yours, a line a text."),
+]
+Target = Annotated[
+    Path | None,
+    typer.Option(exists=True, dir_okay=False, help="Its translation, line by line."),
+]
+Table = Annotated[
+    Path | None,
+    typer.Option(
+        exists=True,
+        dir_okay=False,
+        help="Both in one file: two columns, a tab between.",
+    ),
+]
+
+
+def show_version(asked: bool | None) -> None:
+    """Print the version, and end."""
+    if asked:
+        from minitfm import __version__
+
+        print(f"minitfm {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool | None,
+        typer.Option(
+            "--version", callback=show_version, is_eager=True, help="Show the version."
+        ),
+    ] = None,
+) -> None:
+    """Train a Transformer on a real corpus, translate with it, and see how good it
+    is.
+    """
 
 
 @app.command(
     epilog=(
         "Examples: minitfm train multi30k --minutes 10 | minitfm train dates --steps"
-        " 1000 | torchrun --nproc-per-node 2 -m minitfm train multi30k"
+        " 1000 | torchrun --nproc-per-node 2 -m minitfm train multi30k | minitfm train"
+        " --source my.en --target my.fr --folder runs/my"
     )
 )
 def train(
-    corpus: Corpus,
+    corpus: Annotated[
+        str | None,
+        typer.Argument(
+            help=(
+                "dates, cmudict, small_parallel_enja or multi30k; none with files of"
+                " your own."
+            )
+        ),
+    ] = None,
+    source: Source = None,
+    target: Target = None,
+    valid_source: Source = None,
+    valid_target: Target = None,
+    tsv: Table = None,
+    valid_tsv: Table = None,
     preset: Annotated[
         str | None,
         typer.Option(
@@ -80,19 +142,25 @@ def train(
     minutes: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Stop after this time, wherever it is; start again to go on."
+            min=0,
+            help=("About as long as the whole command may take; start again to go on."),
         ),
     ] = None,
     steps: Annotated[
         int | None, typer.Option(min=1, help="Updates of the weights, all in all.")
     ] = None,
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Option(help="For checkpoints and log; runs/CORPUS if not given."),
     ] = None,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Of the weights, the dropout and the order.")
-    ] = 0,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Begin with the model, tokenizer and weights of another training.",
+        ),
+    ] = None,
+    seed: Seed = 0,
     precision: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="Of matrix products.")
     ] = "auto",
@@ -123,6 +191,13 @@ def train(
     checkpoint: Annotated[
         int | None, typer.Option(min=1, help="Steps between two checkpoints.")
     ] = None,
+    patience: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="Stop after N checkpoints without a better validation; 0 for never.",
+        ),
+    ] = None,
     log_every: Annotated[
         int | None, typer.Option(min=1, help="Steps between two rows of log.csv.")
     ] = None,
@@ -132,18 +207,43 @@ def train(
     ] = False,
     threads: Threads = None,
 ) -> None:
-    """Train a Transformer on CORPUS, or go on with the training in the folder.
+    """Train a Transformer on CORPUS or on files of yours, or go on with the training in
+    the folder.
 
     A training may be killed at any moment; the same command goes on from its last
-    checkpoint. A GPU is used if there is one. torchrun starts several processes, which
-    share each batch.
+    checkpoint. Ctrl-C saves one first. The best one by the validation half is kept as
+    best.safetensors. A GPU is used if there is one. torchrun starts several processes,
+    which share each batch.
     """
-    from minitfm.translate.presets import NAMES, PRESETS
+    begin = time.monotonic()
+    own = given({"--source": source, "--target": target, "--tsv": tsv})
+    valid = given(
+        {"--source": valid_source, "--target": valid_target, "--tsv": valid_tsv}
+    )
+    if bool(own) == bool(corpus):
+        raise typer.BadParameter(
+            "name a corpus, or files of yours by --source and --target or by --tsv"
+        )
+    if corpus and valid:
+        raise typer.BadParameter(f"{corpus} brings its own validation half")
+    if folder == "":
+        raise typer.BadParameter("it is empty; name a folder", param_hint="--folder")
+    from minitfm.translate.presets import NAMES, OWN, PRESETS, pairs
 
-    check_choice(corpus, NAMES, "CORPUS")
-    name = preset or next(iter(PRESETS[corpus]))
-    check_choice(name, PRESETS[corpus], "--preset")
-    chosen = PRESETS[corpus][name]
+    if corpus:
+        check_choice(corpus, NAMES, "CORPUS")
+    known = PRESETS[corpus] if corpus else OWN
+    name = preset or next(iter(known))
+    check_choice(name, known, "--preset")
+    chosen = known[name]
+    first = os.environ.get("RANK", "0") == "0"
+    tell = say if first else lambda line: None
+    data: Any = corpus
+    if not corpus:
+        from minitfm.translate.own import own_corpus
+
+        held_out = own_pairs(valid, "--valid-") if valid else None
+        data = own_corpus(own_pairs(own, "--"), held_out, tell)
     options = {
         "steps": steps,
         "precision": precision,
@@ -151,36 +251,42 @@ def train(
         "rate": rate,
         "warmup": warmup,
         "cooldown": cooldown,
+        "patience": patience,
     }
     options |= {"checkpoint": checkpoint, "log": log_every, "compile": compile}
     recipe = dataclasses.replace(chosen.recipe, **given(options))
-    model = dataclasses.replace(chosen.model, **given({"dropout": dropout}))
+    model: Any = chosen.model
+    if start:
+        from minitfm.translate.translation import start_config
+
+        model = start_config(start)
+    model = dataclasses.replace(model, **given({"dropout": dropout}))
     chosen = dataclasses.replace(
         chosen, recipe=recipe, model=model, **given({"tokens": tokens})
     )
     set_threads(threads)
     from minitfm.translate.runs import train_on
 
-    folder = folder or Path("runs") / corpus
-    first = os.environ.get("RANK", "0") == "0"
+    place = Path(folder or f"runs/{corpus or 'own'}")
     try:
         train_on(
-            corpus,
+            data,
             chosen,
-            folder,
+            place,
             seed=seed,
             minutes=math.inf if minutes is None else minutes,
+            begin=begin,
+            start=start,
             say=say,
         )
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as interruption:
         raise failure(
-            "stopped; the same command goes on from the last checkpoint"
+            f"{interruption or 'stopped'}; the same command goes on from the last"
+            " checkpoint"
         ) from None
     if first:
-        from minitfm.translate.presets import pairs
-
-        example = pairs(corpus, "valid")[0][0]
-        say(f"To translate: minitfm translate {folder} {shlex.quote(example)}")
+        example = (pairs(corpus, "valid") if corpus else data.valid)[0][0]
+        say(f"To translate: minitfm translate {place} {shlex.quote(example)}")
 
 
 @app.command(
@@ -207,6 +313,29 @@ def translate(
     n_best: Annotated[
         int | None, typer.Option(min=1, help="Show the N best: number, score and text.")
     ] = None,
+    sample: Annotated[
+        bool,
+        typer.Option("--sample", help="Draw every token instead of searching."),
+    ] = False,
+    temperature: Annotated[
+        float,
+        typer.Option(help="Of the draws: near 0 the likeliest, above 1 the unlikely."),
+    ] = 1.0,
+    top_k: Annotated[
+        int | None, typer.Option(min=1, help="Draw from the K likeliest tokens.")
+    ] = None,
+    top_p: Annotated[
+        float | None,
+        typer.Option(help="Draw from the likeliest that have this share together."),
+    ] = None,
+    seed: Seed = 0,
+    attention: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Write an HTML page that shows who attended to whom.",
+        ),
+    ] = None,
     average: Average = 1,
     tokens: Annotated[
         bool,
@@ -216,7 +345,11 @@ def translate(
     ] = False,
     threads: Threads = None,
 ) -> None:
-    """Translate, one line out for each line in, in their order."""
+    """Translate, one line out for each line in, in their order.
+
+    Lines are written as soon as they are translated, so the command can stand in a
+    pipe.
+    """
     if text and file:
         raise typer.BadParameter("give texts or --file, not both")
     if n_best and n_best > beam:
@@ -224,12 +357,20 @@ def translate(
             f"a beam of {beam} holds no {n_best} translations; add --beam {n_best}",
             param_hint="--n-best",
         )
+    if sample and n_best:
+        raise typer.BadParameter("--sample draws one; it has no --n-best")
+    if not sample and (temperature != 1.0 or top_k or top_p is not None):
+        raise typer.BadParameter(
+            "--temperature, --top-k and --top-p are of --sample; add that"
+        )
     set_threads(threads)
     from minitfm.translate.translation import (
+        attention_views,
         description,
         hypotheses,
         load,
         read_as,
+        samples,
         write_as,
     )
 
@@ -237,25 +378,77 @@ def translate(
     found = description(checkpoint)
     corpus = "" if tokens else found.get("corpus", "")
     alpha = found.get("alpha", 0.6) if alpha is None else alpha
-    for lines in [text] if text else input_lines(file):
-        asked = [read_as(corpus, line) for line in lines]
-        pools = hypotheses(
-            model, tokenizer, asked, beam=beam, alpha=alpha, best=n_best or 1
+    if attention and not hasattr(model, "attention"):
+        raise failure("--attention shows Transformers, and this is a recurrent model")
+    done = 0
+    pages: list[tuple[str, Any]] = []
+    try:
+        for lines in [text] if text else input_lines(file):
+            asked = [read_as(corpus, line) for line in lines]
+            if sample:
+                drawn = samples(
+                    model,
+                    tokenizer,
+                    asked,
+                    seed=seed + done,
+                    temperature=temperature,
+                    top_k=top_k,
+                    top_p=top_p,
+                )
+                pools: Any = [[(line, None)] for line in drawn]
+            else:
+                pools = hypotheses(
+                    model, tokenizer, asked, beam=beam, alpha=alpha, best=n_best or 1
+                )
+            for line, pool in zip(asked, pools):
+                done += 1
+                for written, hypothesis in pool:
+                    shown = write_as(corpus, written)
+                    print(
+                        f"{done}\t{hypothesis.score:.4f}\t{shown}" if n_best else shown
+                    )
+                if attention and line and len(pages) < MOST_VIEWS:
+                    views = attention_views(model, tokenizer, line, pool[0][0])
+                    pages.append((f"{line} → {pool[0][0]}", views))
+            sys.stdout.flush()
+    except KeyboardInterrupt:
+        raise failure(f"stopped after {done:,} lines") from None
+    if attention:
+        from minitfm.web.pages import attention_page
+
+        title = f"Attention in {checkpoint}"
+        attention.write_text(attention_page(title, pages), "utf-8")
+        more = (
+            f", the first {len(pages)} of {done:,} lines" if done > len(pages) else ""
         )
-        for number, pool in enumerate(pools, start=1):
-            for written, hypothesis in pool:
-                line = write_as(corpus, written)
-                print(f"{number}\t{hypothesis.score:.4f}\t{line}" if n_best else line)
-        sys.stdout.flush()
+        print(f"{attention} shows who attended to whom{more}", file=sys.stderr)
 
 
-@app.command(epilog="Example: minitfm evaluate runs/multi30k --average 5")
+@app.command(
+    epilog=(
+        "Examples: minitfm evaluate runs/multi30k --average 5 | minitfm evaluate"
+        " runs/own --source test.en --target test.fr --output mine.fr"
+    )
+)
 def evaluate(
     checkpoint: Checkpoint,
     split: Annotated[
         Literal["test", "valid"],
         typer.Option(help="Which half that was not learned from."),
     ] = "test",
+    source: Source = None,
+    target: Target = None,
+    tsv: Table = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="Write the translations to a file."),
+    ] = None,
+    bleu_words: Annotated[
+        Literal["13a", "intl", "char", "none"],
+        typer.Option(
+            help="What BLEU counts as a word, by sacreBLEU's names, for your files."
+        ),
+    ] = "13a",
     beam: Beam = 4,
     alpha: Alpha = None,
     average: Average = 1,
@@ -265,29 +458,50 @@ def evaluate(
     ] = None,
     threads: Threads = None,
 ) -> None:
-    """Translate the test half of the corpus and score it: BLEU, or errors where those
-    are what people report.
+    """Translate the test half of the corpus, or files of yours, and score it: BLEU and
+    chrF, or errors where those are what people report.
     """
     from minitfm.translate.presets import NAMES
 
+    own = given({"--source": source, "--target": target, "--tsv": tsv})
     set_threads(threads)
     from minitfm.translate.evaluation import evaluate
+    from minitfm.translate.own import cleaned
     from minitfm.translate.translation import description, load
 
     model, tokenizer = load(checkpoint, average)
     found = description(checkpoint)
-    name = corpus or found.get("corpus", "")
-    check_choice(name, NAMES, "--corpus")
+    wanted = cleaned(own_pairs(own, "--"), "the files", say) if own else None
+    name = "own" if own else corpus or found.get("corpus", "")
+    if name == "own" and not own:
+        raise typer.BadParameter(
+            "this model learned from files of yours; name others to score it by, with"
+            " --source and --target or with --tsv"
+        )
+    if not own:
+        check_choice(name, NAMES, "--corpus")
     alpha = found.get("alpha", 0.6) if alpha is None else alpha
-    result = evaluate(model, tokenizer, name, split, beam=beam, alpha=alpha)
-    count = len(result.written)
-    say(f"{name}, {split}, step {found['step']:,}, beam {beam}, alpha {alpha}")
+    result = evaluate(
+        model,
+        tokenizer,
+        name,
+        split,
+        wanted=wanted,
+        beam=beam,
+        alpha=alpha,
+        tokenize=bleu_words,
+    )
+    count, half = len(result.written), "your files" if own else f"{name}, {split}"
+    say(f"{half}, step {found['step']:,}, beam {beam}, alpha {alpha}")
     say(
         f"{count:,} sentences in {result.seconds:.1f} seconds,"
         f" {count / result.seconds:.1f} a second"
     )
     for score in result.scores:
         say(str(score))
+    if output:
+        output.write_text("".join(f"{line}\n" for line in result.written), "utf-8")
+        say(f"the translations are in {output}")
 
 
 @app.command(epilog="Example: minitfm data multi30k")
@@ -311,19 +525,53 @@ def data(
         say(f"{source}\t{target}")
 
 
+def own_pairs(files: dict[str, Path], prefix: str) -> list[tuple[str, str]]:
+    """The pairs of the user's files, which are named by two options or by one."""
+    from minitfm.translate.own import read_pairs, read_table
+
+    names = [
+        f"{prefix}{name.removeprefix('--')}" for name in ("source", "target", "tsv")
+    ]
+    if set(files) == {"--tsv"}:
+        return read_table(files["--tsv"])
+    if set(files) == {"--source", "--target"}:
+        return read_pairs(files["--source"], files["--target"])
+    raise typer.BadParameter(f"give {names[0]} and {names[1]}, or {names[2]} alone")
+
+
 def input_lines(file: Path | None) -> Iterator[list[str]]:
-    """The lines to translate, all at once; from a person at the keyboard, each as it
-    comes.
+    """The lines to translate: those that have come, as soon as they have; from a person
+    at the keyboard one by one, from a file or a full pipe some hundreds together.
     """
+    from tqdm import tqdm
+
+    from minitfm.translate.own import utf8_lines
+
     if file is None and sys.stdin.isatty():
         print("Type a line to translate; end with Ctrl-D.", file=sys.stderr)
-        for line in sys.stdin:
-            yield [line.rstrip("\r\n")]
-        return
-    content = sys.stdin.buffer.read() if file is None else file.read_bytes()
-    text = content.decode("utf-8").removesuffix("\n")
-    if content:
-        yield [line.removesuffix("\r") for line in text.split("\n")]
+    name = "standard input" if file is None else str(file)
+    stream: Any = sys.stdin.buffer if file is None else file.open("rb")
+    rest, first, more = b"", 1, True
+    # A count on the error output, where somebody watches that alone.
+    hidden = sys.stdout.isatty() or None
+    with tqdm(unit="line", file=sys.stderr, disable=hidden) as bar:
+        while more:
+            came = stream.read1(CHUNK)
+            more, content = bool(came), rest + came
+            whole = content.rfind(b"\n") + 1 if more else len(content)
+            rest, lines, problem = content[whole:], [], None
+            try:
+                if whole:
+                    for line in utf8_lines(content[:whole], name, first):
+                        lines.append(line)
+            except ValueError as error:
+                problem = error
+            first += len(lines)
+            if lines:
+                yield lines
+                bar.update(len(lines))
+            if problem:
+                raise problem
 
 
 def check_choice(name: str, choices: Any, where: str) -> None:
@@ -368,6 +616,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # whoever read the lines wants no more
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except (ValueError, FloatingPointError, OSError, ModuleNotFoundError) as error:
+    except ModuleNotFoundError as error:
+        known = "pip install" in str(error)
+        said = f"{error.name} is not installed; pip install 'minitfm[text]' brings it"
+        print(f"minitfm: {error if known else said}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except (ValueError, FloatingPointError, OSError) as error:
         print(f"minitfm: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        print("minitfm: stopped", file=sys.stderr)
         raise SystemExit(1) from None

@@ -5,13 +5,14 @@
 import contextlib
 import dataclasses
 import math
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
-import torch.distributed as distributed
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -19,11 +20,13 @@ from minitfm.fast.loss import generator_loss
 from minitfm.fast.memory import keep_freed_memory
 from minitfm.translate.checkpoints import (
     check_same_training,
-    checkpoints,
     random_states,
     restore,
     save,
+    save_best,
+    whole_checkpoints,
 )
+from minitfm.translate.folder import claimed
 from minitfm.translate.parallel import gathered, summed, world_and_rank
 from minitfm.translate.progress import Report
 from minitfm.translate.recipe import Recipe, bfloat16_pays
@@ -103,7 +106,8 @@ def train(
         minutes: stop at a checkpoint after this time, wherever the recipe is; it
             changes nothing else.
         evaluate: called as ``evaluate(model)`` at every checkpoint, in evaluation mode;
-            its figures are logged.
+            its figures are logged. The weights with the lowest first figure so far are
+            kept as best.safetensors.
         progress: show tokens per second, loss and time left; in a notebook, the curve
             of the loss.
 
@@ -112,8 +116,43 @@ def train(
 
     Raises:
         FloatingPointError: if the loss is no number any more, or grows again by a nat.
-        ValueError: if the checkpoint in the folder is of another model or of other
-            batches.
+        ValueError: if the folder holds something else than a training, another process
+            trains there, or its checkpoint is of another model or of other batches.
+        OSError: if a checkpoint cannot be written.
+        KeyboardInterrupt: if Ctrl-C was pressed: after the step that was being done,
+            whose checkpoint is saved first. Pressed again, at once.
+    """
+    claim = claimed(folder) if world_and_rank()[1] == 0 else contextlib.nullcontext()
+    with claim, Interruption() as interrupted:
+        step = claimed_training(
+            model,
+            batches,
+            recipe,
+            folder,
+            description or {},
+            minutes,
+            evaluate,
+            progress,
+            interrupted,
+        )
+    if interrupted.asked:
+        raise KeyboardInterrupt(f"stopped at step {step:,}, which is saved in {folder}")
+    return step
+
+
+def claimed_training(
+    model: nn.Module,
+    batches: Batches,
+    recipe: Recipe,
+    folder: Path,
+    description: Mapping[str, Any],
+    minutes: float,
+    evaluate: Callable[[nn.Module], dict[str, float]] | None,
+    progress: bool,
+    interrupted: "Interruption",
+) -> int:
+    """``train`` in a folder that is this process's own, until Ctrl-C is pressed; the
+    other arguments are the same.
     """
     begin, device = time.monotonic(), next(model.parameters()).device
     world, rank = world_and_rank()
@@ -122,12 +161,13 @@ def train(
     optimizer = torch.optim.Adam(
         model.parameters(), lr=0.0, betas=recipe.betas, eps=recipe.eps, fused=fused
     )
-    step, health = 0, Health()
-    if saved := checkpoints(folder):
-        check_same_training(saved[-1], description or {})
+    step, health, best = 0, Health(), Best()
+    if saved := whole_checkpoints(folder):
+        check_same_training(saved[-1], description)
         position = restore(saved[-1], model, optimizer, rank)
         batches.load_state_dict(position["batches"])
         step, health = position["step"], Health(**position["health"])
+        best = Best(**position.get("best", {}))
     loss: Any = Loss(model, recipe)
     # dynamic: one translation for all lengths
     loss = torch.compile(loss, dynamic=True) if recipe.compile else loss
@@ -145,7 +185,7 @@ def train(
     )
     stream = iter(batches)
     model.train()
-    stop = False
+    stop = 0 < recipe.patience <= best.since
     while step < recipe.steps and not stop:
         step += 1
         micro_batches = [
@@ -175,8 +215,10 @@ def train(
                 (share * world).backward()
             step_loss += share.detach()
         norm = nn.utils.clip_grad_norm_(model.parameters(), recipe.clip)
-        out_of_time = step_loss.new_tensor(time.monotonic() - begin > 60 * minutes)
-        mean, stopping = summed(torch.stack([step_loss, out_of_time]), world).tolist()
+        out_of_time = time.monotonic() - begin > 60 * minutes or interrupted.asked
+        mean, stopping = summed(
+            torch.stack([step_loss, step_loss.new_tensor(out_of_time)]), world
+        ).tolist()
         stop = stopping > 0  # one process is enough
         health.check(step, mean, norm.item(), rate)
         optimizer.step()
@@ -191,31 +233,84 @@ def train(
             )
         if checkpoint_due:
             if report and evaluate:
-                report.evaluated(step, evaluated(model, evaluate, device))
+                figures = evaluated(model, evaluate, device)
+                report.evaluated(step, figures)
+                if best.is_beaten(step, next(iter(figures.values()))):
+                    save_best(folder, step, model, description)
             random = gathered(random_states(device), world)
             if rank == 0:
                 position = {
                     "batches": batches.state_dict(),
                     "health": dataclasses.asdict(health),
+                    "best": dataclasses.asdict(best),
                 }
                 save(
                     folder,
                     step,
                     model,
                     optimizer,
-                    description or {},
+                    description,
                     position,
                     random,
                     recipe.keep,
                 )
-            if world > 1:
-                distributed.barrier()
+            # What the first process saw in its evaluation, told to all.
+            late = torch.tensor(float(0 < recipe.patience <= best.since), device=device)
+            stop = stop or summed(late, world).item() > 0
             if report:
                 report.go_on()
     if report:
         report.close()
     model.eval()
     return step
+
+
+class Interruption:
+    """Ctrl-C as a wish: the step that is being done is finished and saved first.
+
+    Only a process's main thread can hear it; elsewhere Ctrl-C does what it always does.
+    """
+
+    def __init__(self) -> None:
+        """Nothing was pressed yet."""
+        self.asked = False
+        self.before: Any = None
+
+    def __enter__(self) -> "Interruption":
+        """Listen from now on."""
+        if threading.current_thread() is threading.main_thread():
+            self.before = signal.signal(signal.SIGINT, self.heard)
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        """Let Ctrl-C do again what it did before."""
+        if self.before is not None:
+            signal.signal(signal.SIGINT, self.before)
+            self.before = None
+
+    def heard(self, *_: Any) -> None:
+        """Note the first Ctrl-C, and let a second one interrupt at once."""
+        self.asked = True
+        self.__exit__()
+
+
+@dataclasses.dataclass
+class Best:
+    """The lowest figure of the evaluations so far, its step, and how many evaluations
+    there were since.
+    """
+
+    figure: float = math.inf
+    step: int = 0
+    since: int = 0
+
+    def is_beaten(self, step: int, figure: float) -> bool:
+        """Whether the figure of a step is the lowest, which is then noted."""
+        if figure < self.figure:
+            self.figure, self.step, self.since = figure, step, 0
+            return True
+        self.since += 1
+        return False
 
 
 @dataclasses.dataclass

@@ -74,19 +74,35 @@ def bleu(
     )
 
 
+def chrf(written: Sequence[str], references: Sequence[str]) -> Score:
+    """chrF by sacreBLEU, with its signature: characters in place of words, so that
+    languages without spaces can be scored as well (Popović 2015).
+    """
+    from sacrebleu.metrics import CHRF
+
+    metric = CHRF()
+    score = metric.corpus_score(list(written), [list(references)])
+    return Score("chrF", score.score, str(metric.get_signature()))
+
+
 def scores(
-    corpus: str, written: Sequence[str], wanted: Sequence[tuple[str, str]]
+    corpus: str,
+    written: Sequence[str],
+    wanted: Sequence[tuple[str, str]],
+    tokenize: str = "13a",
 ) -> list[Score]:
-    """The figures that are usually reported for a corpus.
+    """The figures that are usually reported for a corpus; for others than those of
+    ``presets``, BLEU and chrF.
 
     Args:
         corpus: a name that ``presets.pairs`` knows.
         written: the model's translations, in the form of the corpus.
         wanted: the pairs of the corpus, in the same order.
+        tokenize: how BLEU cuts sentences into words, a name that sacreBLEU knows.
     """
     references = [target for _, target in wanted]
     if corpus == "cmudict":
-        found = []
+        errors = []
         for stress in (False, True):
             listed = tasks.pronunciations(held_out=True, stress=stress)
             guesses = [
@@ -96,8 +112,10 @@ def scores(
             rates = tasks.error_rates(guesses, [listed[word] for word, _ in wanted])
             note = f"%, {'with' if stress else 'without'} stress"
             names = ("word error rate", "phoneme error rate")
-            found += [Score(name, 100 * rate, note) for name, rate in zip(names, rates)]
-        return found
+            errors += [
+                Score(name, 100 * rate, note) for name, rate in zip(names, rates)
+            ]
+        return errors
     if corpus == "dates":
         right = sum(text == reference for text, reference in zip(written, references))
         return [
@@ -110,8 +128,10 @@ def scores(
     if (
         corpus == "small_parallel_enja"
     ):  # in the corpus's own words, and in characters, which depend on no segmentation
-        return [bleu(written, references, "none"), bleu(written, references, "char")]
-    return [bleu(written, references, "13a")]
+        found = [bleu(written, references, "none"), bleu(written, references, "char")]
+    else:
+        found = [bleu(written, references, tokenize)]
+    return [*found, chrf(written, references)]
 
 
 def evaluate(
@@ -120,16 +140,29 @@ def evaluate(
     corpus: str,
     split: str = "test",
     *,
+    wanted: Sequence[tuple[str, str]] | None = None,
     beam: int = 4,
     alpha: float = 0.6,
+    tokenize: str = "13a",
 ) -> Evaluation:
     """Translate a split of a corpus and score it. The seconds are those of the
     translation.
+
+    Args:
+        model: a trained encoder-decoder, such as ``translation.load`` returns.
+        tokenizer: of the model.
+        corpus: a name that ``presets.pairs`` knows, or another one with ``wanted``.
+        split: "train", "valid" or "test".
+        wanted: the pairs to translate, in place of the split's.
+        beam: number of hypotheses in progress for each sentence.
+        alpha: of the length penalty.
+        tokenize: as in ``scores``.
     """
-    wanted = pairs(corpus, split)
+    wanted = pairs(corpus, split) if wanted is None else wanted
     begin = time.monotonic()
     written = translate(
         model, tokenizer, [source for source, _ in wanted], beam=beam, alpha=alpha
     )
     seconds = time.monotonic() - begin
-    return Evaluation(scores(corpus, written, wanted), written, seconds)
+    found = scores(corpus, written, wanted, tokenize)
+    return Evaluation(found, written, seconds)

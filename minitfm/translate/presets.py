@@ -1,6 +1,6 @@
 """What the command line can train on, and the models and recipes for each corpus."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -158,6 +158,11 @@ PRESETS: Mapping[str, Mapping[str, Preset]] = {
     },
 }
 
+# For files of the user's own: what does well on Multi30k.
+OWN: Mapping[str, Preset] = {
+    name: PRESETS["multi30k"][name] for name in ("small", "long", "attentive", "base")
+}
+
 
 def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
     """The sentence pairs of a corpus, by name and split: "train", "valid" or "test".
@@ -196,15 +201,19 @@ def pairs(corpus: str, split: str) -> list[tuple[str, str]]:
     return corpora.corpus(corpus, split)
 
 
-def learned_tokenizer(corpus: str, size: int | None) -> Tokenizer:
+def learned_tokenizer(
+    corpus: str, size: int | None, training: Sequence[tuple[str, str]] | None = None
+) -> Tokenizer:
     """A tokenizer for a corpus, learned from both sides of its training split alone.
 
     Args:
         corpus: a name that ``pairs`` knows.
         size: of the vocabulary; None for one token a character, in cmudict one a letter
             or phoneme.
+        training: the training split; if not given, that of the corpus.
     """
-    texts = [text for pair in pairs(corpus, "train") for text in pair]
+    training = pairs(corpus, "train") if training is None else training
+    texts = [text for pair in training for text in pair]
     if size is not None:
         return Tokenizer.train(texts, size)
     return letters_and_phonemes(texts) if corpus == "cmudict" else characters(texts)

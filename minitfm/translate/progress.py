@@ -49,7 +49,12 @@ class Report:
         notebook = in_notebook()
         self.bar: Any = None
         if shown:
-            from tqdm.auto import tqdm
+            try:
+                from tqdm.auto import tqdm
+            except ModuleNotFoundError:
+                raise ModuleNotFoundError(
+                    "tqdm is not installed; pip install 'minitfm[notebook]' brings it"
+                ) from None
 
             hidden = (
                 False if notebook else None
@@ -68,10 +73,16 @@ class Report:
         if not self.log.is_file():
             return []
         with self.log.open(newline="", encoding="utf-8") as file:
+            table = csv.DictReader(file)
+            if missing := set(COLUMNS) - set(table.fieldnames or ()):
+                raise ValueError(
+                    f"{self.log} is no log of a training: it has no column"
+                    f" {sorted(missing)[0]!r}. Move it away, and a new one begins"
+                )
             return [
                 row
-                for row in csv.DictReader(file)
-                if row.get("evaluation") is not None and row["step"].isdigit()
+                for row in table
+                if row["evaluation"] is not None and row["step"].isdigit()
             ]
 
     def seconds(self) -> float:

@@ -36,6 +36,8 @@ class Recipe:
         checkpoint: number of steps between two checkpoints.
         keep: how many checkpoints to keep.
         log: number of steps between two rows of the log.
+        patience: stop after so many checkpoints in a row at which the validation was no
+            better than before; 0 never stops early.
 
     Raises:
         ValueError: if a number is out of range, or a choice has no such name.
@@ -56,11 +58,14 @@ class Recipe:
     checkpoint: int = 1000
     keep: int = 5
     log: int = 50
+    patience: int = 0
 
     def __post_init__(self) -> None:
         for name in ("steps", "warmup", "accumulate", "checkpoint", "keep", "log"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        if self.patience < 0:
+            raise ValueError(f"patience={self.patience}; choose 0 (never) or more")
         for name in ("rate", "clip", "eps"):
             if not getattr(self, name) > 0:  # so that nan is refused, too
                 raise ValueError(f"{name}={getattr(self, name)}; choose more than 0")

@@ -1,22 +1,24 @@
 """Lines in, lines out, by a model that was trained before."""
 
-import unicodedata
-from collections.abc import Sequence
+import dataclasses
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from minitfm.attentive import RecurrentConfig
-from minitfm.decoding import Hypothesis, averaged
+from minitfm.decoding import CachedTransformer, Hypothesis, averaged, sample
 from minitfm.fast import accelerate
 from minitfm.fast.writer import beam_search, writer
 from minitfm.seq2seq import EncoderDecoder
-from minitfm.study.vocabulary import SPECIAL
-from minitfm.transformer import TransformerConfig
+from minitfm.study.vocabulary import BOS, SPECIAL
+from minitfm.transformer import Transformer, TransformerConfig
 from minitfm.translate.batches import evaluation_batches
-from minitfm.translate.checkpoints import MODEL, checkpoints, describe, read
+from minitfm.translate.checkpoints import MODEL, describe, read, whole_checkpoints
 from minitfm.translate.corpora import detokenize, tokenize_english
+from minitfm.translate.own import normalized
 from minitfm.translate.tokenizers import Tokenizer, character_tokenizer
 from minitfm.web.weights import load_weights
 
@@ -48,7 +50,7 @@ def files(checkpoint: str | Path, average: int = 1) -> list[Path]:
                 " the training"
             )
         return [path if path.is_file() else path / MODEL]
-    found = checkpoints(path)
+    found = whole_checkpoints(path, lambda line: print(line, file=sys.stderr))
     if len(found) < average:
         holds = f"{len(found)} checkpoint{'s' * (len(found) != 1)}"
         raise FileNotFoundError(
@@ -99,6 +101,20 @@ def load(
         ValueError: if this package did not write it.
     """
     found = description(checkpoint)
+    model = accelerate(config_of(checkpoint, found).build())
+    states = [read(file)[0] for file in files(checkpoint, average)]
+    load_weights(model, averaged(states) if average > 1 else states[0])
+    tokenizer = tokenizer_of(found)
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    return model.eval().to(device), tokenizer
+
+
+def config_of(checkpoint: str | Path, found: Mapping[str, Any]) -> Any:
+    """The config in the description of a checkpoint.
+
+    Raises:
+        ValueError: if this version of the package does not know it.
+    """
     kind = found.get("model", TransformerConfig.__name__)
     if kind not in CONFIGS:
         raise ValueError(
@@ -107,16 +123,80 @@ def load(
         )
     config = dict(found["config"])
     config.pop("pad", None)  # an option of version 0.2, which was always 0
-    model = accelerate(CONFIGS[kind](**config).build())
-    states = [read(file)[0] for file in files(checkpoint, average)]
-    load_weights(model, averaged(states) if average > 1 else states[0])
-    tokenizer = (
-        Tokenizer.from_json(found["tokenizer"])
-        if "tokenizer" in found
-        else character_tokenizer(found["symbols"][len(SPECIAL) :])
-    )
-    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-    return model.eval().to(device), tokenizer
+    known = {field.name for field in dataclasses.fields(CONFIGS[kind])}
+    if unknown := sorted(config.keys() - known):
+        raise ValueError(
+            f"{checkpoint} was written by a newer version of minitfm: its config names"
+            f" {', '.join(unknown)}, which this one does not know"
+        )
+    try:
+        return CONFIGS[kind](**config)
+    except TypeError as error:
+        raise ValueError(
+            f"{checkpoint} has a config of other types: {error}"
+        ) from error
+
+
+def tokenizer_of(found: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer in the description of a checkpoint."""
+    if "tokenizer" in found:
+        return Tokenizer.from_json(found["tokenizer"])
+    return character_tokenizer(found["symbols"][len(SPECIAL) :])
+
+
+def start_config(checkpoint: str | Path) -> Any:
+    """The config of a trained model, for another training to begin with."""
+    return config_of(checkpoint, description(checkpoint))
+
+
+def start_tokenizer(checkpoint: str | Path) -> Tokenizer:
+    """The tokenizer of a trained model, for another training to begin with."""
+    return tokenizer_of(description(checkpoint))
+
+
+def samples(
+    model: EncoderDecoder,
+    tokenizer: Tokenizer,
+    texts: Sequence[str],
+    *,
+    seed: int = 0,
+    temperature: float = 1.0,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    tokens: int = 4096,
+) -> list[str]:
+    """A translation of each text, drawn token by token; an empty text has itself.
+
+    Args:
+        model: a trained encoder-decoder, such as ``load`` returns.
+        tokenizer: of the model.
+        texts: in the form of the model's corpus.
+        seed: of the draws.
+        temperature: as in ``decoding.sample``.
+        top_k: as in ``decoding.keep_likeliest``.
+        top_p: as in ``decoding.keep_likeliest``.
+        tokens: the most source tokens in a batch.
+    """
+    module: Any = model
+    device = next(module.parameters()).device
+    generator = torch.Generator(device).manual_seed(seed)
+    cached: Any = CachedTransformer(model) if isinstance(model, Transformer) else model
+    encoded, found = tokenizer.encode(texts), ["" for _ in texts]
+    real = [place for place, ids in enumerate(encoded) if ids]
+    for places, source in evaluation_batches(
+        [encoded[place] for place in real], tokens
+    ):
+        rows = sample(
+            cached,
+            source.to(device),
+            generator=generator,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+        )
+        for place, text in zip(places, tokenizer.decode(rows)):
+            found[real[place]] = one_line(text)
+    return found
 
 
 def hypotheses(
@@ -183,7 +263,7 @@ def translate(
 
 def read_as(corpus: str, text: str) -> str:
     """Bring a text into the form of a corpus."""
-    text = unicodedata.normalize("NFC", text.strip())
+    text = normalized(text)
     if corpus == "cmudict":
         return text.lower()
     return tokenize_english(text) if corpus == "small_parallel_enja" else text
@@ -197,3 +277,30 @@ def write_as(corpus: str, text: str) -> str:
 def one_line(text: str) -> str:
     """The text without line breaks, which a model may have written."""
     return " ".join(text.splitlines())
+
+
+@torch.no_grad()
+def attention_views(
+    model: Transformer, tokenizer: Tokenizer, text: str, written: str
+) -> dict[str, Any]:
+    """What ``AttentionView`` shows of one translation: every head of every layer.
+
+    Args:
+        model: a trained Transformer.
+        tokenizer: of the model.
+        text: the source, in the form of the model's corpus.
+        written: its translation, in the same form.
+    """
+    from minitfm.web.widgets import translation_views
+
+    device = next(model.parameters()).device
+    source, target = tokenizer.encode([text, written])
+    names = [
+        [tokenizer.decode([[token]])[0] for token in row] for row in (source, target)
+    ]
+    weights = model.attention(
+        torch.tensor([source], device=device),
+        torch.tensor([[BOS, *target]], device=device),
+    )
+    views = translation_views(weights, model.config.layers, names[0], names[1])
+    return {"views": [view.data() for view in views]}

@@ -77,3 +77,27 @@ def live_html(
         f'<minitfm-live model="{escape(model)}" prompt="{escape(prompt)}"'
         f' examples="{escape(examples_json)}"><p>{WITHOUT}</p></minitfm-live>'
     )
+
+
+def attention_page(title: str, views: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    """A whole HTML page of attention views, which needs no other file and no network.
+
+    Args:
+        title: of the page.
+        views: each with its heading; the data are ``AttentionView.data``.
+    """
+    script = bundle("attention-view.js").replace("</script", "<\\/script")
+    style = (STATIC / "page.css").read_text(encoding="utf-8")
+    sections = "\n".join(
+        f"<h2>{escape(heading)}</h2>\n{attention_html(data)}" for heading, data in views
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{escape(title)}</title>\n"
+        "<style>\n:root { color-scheme: light dark }\n"
+        "body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem;"
+        f" font-family: system-ui, sans-serif }}\n{style}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{sections}\n"
+        f'<script type="module">\n{script}\n</script>\n</body>\n</html>\n'
+    )

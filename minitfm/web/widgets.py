@@ -238,10 +238,26 @@ def attentions(
         )
     finally:
         model.train(was_training)
+    return translation_views(weights, model.config.layers, source, target)
+
+
+def translation_views(
+    weights: Mapping[str, Float[Tensor, "1 head query key"]],
+    layers: int,
+    source: Sequence[str],
+    target: Sequence[str],
+) -> list[Attention]:
+    """The three kinds of attention of one translation.
+
+    Args:
+        weights: what ``Transformer.attention`` returns for it.
+        layers: of the encoder, and of the decoder.
+        source: its tokens.
+        target: the tokens that were written, without <bos> and <eos>.
+    """
 
     def kind(name: str) -> Float[Tensor, "layer head query key"]:
-        layers = range(model.config.layers)
-        return torch.cat([weights[name.format(layer)] for layer in layers])
+        return torch.cat([weights[name.format(layer)] for layer in range(layers)])
 
     queries, writes = [SPECIAL[BOS], *target], [*target, SPECIAL[EOS]]
     encoder, decoder, cross = map(

@@ -16,7 +16,7 @@ import sacrebleu
 import torch
 from typer.testing import CliRunner
 
-from minitfm import decoding, fast
+from minitfm import __version__, decoding, fast
 from minitfm.attentive import AttentiveSeq2Seq, RecurrentConfig
 from minitfm.decoding import averaged
 from minitfm.seq2seq import Seq2Seq
@@ -177,7 +177,8 @@ def test_wrong_usage_ends_with_code_2_and_says_what_there_is():
     refused(2, "'esperanto' is none of dates", "data", "esperanto")
     refused(2, "'huge' is none of tiny", "train", "dates", "--preset", "huge")
     refused(2, "Invalid value for '--steps'", "train", "dates", "--steps", "0")
-    refused(2, "Missing argument", "train")
+    refused(2, "name a corpus, or files of yours", "train")
+    refused(2, "Missing argument", "data")
     refused(
         2,
         "a beam of 4 holds no 5 translations; add --beam 5",
@@ -366,6 +367,127 @@ def test_one_line_comes_out_for_each_line_in(trained, tmp_path):
     )
 
 
+def test_a_byte_order_mark_is_no_part_of_the_first_line(trained, tmp_path):
+    (tmp_path / "lines").write_text("4 March 2025\n", "utf-8-sig")
+    found = command("translate", trained, "--file", tmp_path / "lines")
+    assert found == command("translate", trained, "4 March 2025")
+    marked = command("translate", trained, given="\ufeff4 March 2025\n")
+    assert marked == found
+
+
+def test_a_bad_byte_is_named_after_the_lines_before_it(trained, tmp_path):
+    (tmp_path / "lines").write_bytes(b"4 March 2025\n1 May 1999\nM\xe4rz\n2 May 1999\n")
+    code, out, errors = command("translate", trained, "--file", tmp_path / "lines")
+    assert code == 1
+    assert out == command("translate", trained, "4 March 2025", "1 May 1999")[1]
+    assert re.search(r"lines, line 3: byte 0xe4 at place 2 is not UTF-8", errors)
+
+
+def test_many_lines_are_numbered_through_and_written_in_their_order(
+    trained, monkeypatch
+):
+    """In parts, which change nothing: here some twenty bytes are read at a time."""
+    lines = [*LINES, *LINES[::-1]] * 3
+    words = ("translate", trained, "--n-best", "2")
+    whole = command(*words, given="\n".join(lines))
+    monkeypatch.setattr(cli, "CHUNK", 20)
+    assert command(*words, given="\n".join(lines)) == whole
+    numbers = [int(line.split("\t")[0]) for line in whole[1].splitlines()]
+    assert sorted(set(numbers)) == list(range(1, len(lines) + 1))
+
+
+def test_a_pipe_gets_each_line_as_soon_as_it_is_translated(trained):
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    words = [sys.executable, "-m", "minitfm", "translate", str(trained), "--beam", "1"]
+    with subprocess.Popen(
+        words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+    ) as running:
+        for _ in range(2):  # the second line is sent when the first has been answered
+            running.stdin.write(b"4 March 2025\n")
+            running.stdin.flush()
+            assert running.stdout.readline().endswith(b"\n")
+        running.stdin.close()
+        assert running.wait(120) == 0
+
+
+def test_draws_are_the_seeds_and_have_their_range(trained):
+    words = ("translate", trained, "--sample", "4 March 2025", "", "1 May 1999")
+    found = command(*words)
+    assert found[0] == 0, found[2]
+    assert found[1].split("\n")[1] == ""
+    assert command(*words) == found
+    others = {command(*words, "--seed", str(seed))[1] for seed in range(1, 6)}
+    assert len(others | {found[1]}) > 1
+    searched = command("translate", trained, "--beam", "1", *words[3:])
+    assert command(*words, "--temperature", "1e-6") == searched
+    assert command(*words, "--top-k", "1") == searched
+    refused(2, "--n-best", *words, "--n-best", "2")
+    refused(2, "are of --sample", "translate", trained, "--top-p", "0.5", "a")
+    refused(1, "temperature=0.0; choose a positive one", *words, "--temperature", "0")
+    refused(1, "top_p=1.5; choose more than 0", *words, "--top-p", "1.5")
+
+
+def test_the_page_of_attention_holds_every_head_and_asks_for_nothing(trained, tmp_path):
+    page = tmp_path / "seen.html"
+    words = (
+        "translate",
+        trained,
+        "--attention",
+        page,
+        "4 March 2025",
+        "",
+        "1 May 1999",
+    )
+    code, out, errors = command(*words)
+    assert (code, out) == (0, command("translate", trained, *words[4:])[1])
+    assert "seen.html shows who attended to whom" in errors
+    html = page.read_text("utf-8")
+    views = [
+        json.loads(data)["views"]
+        for data in re.findall(
+            r'<script type="application/json">(\{.*?)</script>', html
+        )
+    ]
+    assert [len(one) for one in views] == [3, 3]
+    encoder, _, cross = views[0]
+    assert "".join(encoder["queries"]).strip() == "4 March 2025"
+    assert len(encoder["weights"]) == SMALL.model.layers
+    assert len(encoder["weights"][0]) == SMALL.model.heads
+    model, tokenizer = load(trained)
+    (source,) = tokenizer.encode(["4 March 2025"])
+    (target,) = tokenizer.encode([out.split("\n")[0]])
+    exact = model.attention(torch.tensor([source]), torch.tensor([[1, *target]]))
+    shown = torch.tensor(cross["weights"][0])
+    torch.testing.assert_close(
+        shown, exact["decoder.layers.0.cross_attention"][0], rtol=0, atol=6e-4
+    )
+    assert not re.search(r'(src|href)="http', html)
+
+
+def test_the_version_is_told():
+    assert command("--version")[:2] == (0, f"minitfm {__version__}\n")
+
+
+def test_a_missing_extra_is_named_wherever_it_is_met(monkeypatch):
+    monkeypatch.setitem(sys.modules, "minitfm.translate.presets", None)
+    refused(1, r"pip install 'minitfm\[text\]' brings it", "data", "dates")
+
+
+def test_numbers_out_of_range_are_a_sentence(trained):
+    refused(2, "--alpha", "translate", trained, "--alpha", "1000000", "a")
+    refused(2, "--threads", "translate", trained, "--threads", "100000", "a")
+    refused(2, "--seed", "train", "dates", "--seed", str(2**64))
+    refused(1, "rate=0.0; choose more than 0", "train", "dates", "--rate", "0")
+
+
+def test_a_folder_that_is_not_a_trainings_is_refused(tmp_path):
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "log.csv").write_text("a,b\n")
+    refused(1, "mine holds log.csv and no", "train", "dates", "--folder", "mine")
+    assert (tmp_path / "mine" / "log.csv").read_text() == "a,b\n"
+    refused(2, "it is empty; name a folder", "train", "dates", "--folder", "")
+
+
 def test_a_line_ends_at_a_line_break_only(trained):
     """Not at U+2028 or U+0085, where str.splitlines would end it."""
     _, out, _ = command(
@@ -502,7 +624,7 @@ def test_evaluation_tells_scores_and_speed(trained):
 def test_bleu_is_sacrebleus_with_its_signature():
     written = ["the cat sat on the mat .", "a dog runs in the big park"] * 5
     wanted = [("", "the cat sat on a mat ."), ("", "a dog runs in the park")] * 5
-    (score,) = scores("multi30k", written, wanted)
+    score, by_characters = scores("multi30k", written, wanted)
     references = [target for _, target in wanted]
     assert score.value == pytest.approx(
         sacrebleu.corpus_bleu(written, [references]).score
@@ -513,7 +635,11 @@ def test_bleu_is_sacrebleus_with_its_signature():
         float, re.search(r"95 % from ([\d.]+) to ([\d.]+) ", score.note).groups()
     )
     assert low < score.value < high
-    words, letters = scores(
+    assert by_characters.name == "chrF"
+    assert by_characters.value == pytest.approx(
+        sacrebleu.corpus_chrf(written, [references]).score
+    )
+    words, letters, _ = scores(
         "small_parallel_enja",
         ["私 は 行く", "彼 は 来る"],
         [("", "私 は 行く"), ("", "彼 が 来る")],
