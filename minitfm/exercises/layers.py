@@ -290,6 +290,8 @@ padding in the variance alone: variance = (found - mean).square().mean(0) => lef
 statistics detached: (x - mean) / torch.sqrt(variance + eps) => (x - mean.detach()) / torch.sqrt(variance.detach() + eps)
 every sentence by itself, 0/0: mean = found.mean(0) => m = real.unsqueeze(-1).to(x.dtype)⏎    count = m.sum(1, keepdim=True)⏎    mean = (x * m).sum(1, keepdim=True) / count
 + variance = (found - mean).square().mean(0) => variance = ((x - mean).square() * m).sum(1, keepdim=True) / count
+every place by itself: mean = found.mean(0) => m = real.unsqueeze(-1).to(x.dtype)⏎    count = m.sum(0, keepdim=True).clamp(min=1)⏎    mean = (x * m).sum(0, keepdim=True) / count
++ variance = (found - mean).square().mean(0) => variance = ((x - mean).square() * m).sum(0, keepdim=True) / count
 padding left out: return y * real.unsqueeze(-1) => return y[real]
 NaN for padding: return y * real.unsqueeze(-1) => return y.masked_fill(~real.unsqueeze(-1), torch.nan)
 no ε, NaN set to 0: variance + eps => variance

@@ -193,6 +193,7 @@ the identity: return torch.block_diag(*blocks) => return torch.eye(d_model, dtyp
 zeros: return torch.block_diag(*blocks) => return torch.zeros(d_model, d_model, dtype=torch.float64)
 a shift of labels, as a diagonal: return torch.block_diag(*blocks) => return torch.diag(torch.ones(d_model - abs(back), dtype=torch.float64), -back)
 a shift of labels, as the other diagonal: return torch.block_diag(*blocks) => return torch.diag(torch.ones(d_model - abs(back), dtype=torch.float64), back)
+the row itself: return torch.block_diag(*blocks) => return torch.stack([angle.abs().sin(), cos], dim=-1).flatten()
 degrees: angle = back * => angle = math.pi / 180 * back *
 2π inside: angle = back * => angle = 2 * math.pi * back *
 """,
@@ -244,7 +245,7 @@ heads as the inner axis: return pairs.transpose(1, 2).flatten(0, 2) => rows = we
 halves exchanged: return pairs.transpose(1, 2).flatten(0, 2) => return weight.unflatten(0, (heads, 2, -1)).flip(1).flatten(0, 2)
 a minus sign: return pairs.transpose(1, 2).flatten(0, 2) => pairs = torch.stack([pairs[:, :, 0], -pairs[:, :, 1]], dim=2)⏎    return pairs.transpose(1, 2).flatten(0, 2)
 the first head alone: return pairs.transpose(1, 2).flatten(0, 2) => first = pairs[:1].transpose(1, 2).flatten(0, 2)⏎    return torch.cat([first, weight[len(first) :]])
-two heads always: (heads, -1, 2) => (2, -1, 2)
+two heads always: return pairs.transpose(1, 2).flatten(0, 2) => rows = weight.unflatten(0, (2, -1))⏎    return torch.cat([rows[:, 0::2], rows[:, 1::2]], dim=1).flatten(0, 1)
 numbers of rows: return pairs.transpose(1, 2).flatten(0, 2) => return torch.arange(len(weight)).unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten()
 """,
 )

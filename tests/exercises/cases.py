@@ -1381,6 +1381,21 @@ return x * float("nan")
 
 # said what is false, or nothing
 
+look_back named: one row of the table
+from minitfm.positional import sinusoids
+return sinusoids(abs(back) + 1, d_model, base)[abs(back)]
+
+to_halves named: into 2 heads
+w = weight.reshape(2, -1, weight.shape[1])
+return torch.cat([w[:, 0::2], w[:, 1::2]], 1).reshape(weight.shape)
+
+batch_norm named: over the batch alone
+w = real[..., None].to(x)
+n = w.sum(0).clamp(min=1)
+m = (x * w).sum(0) / n
+v = ((x - m) ** 2 * w).sum(0) / n
+return (x - m) / torch.sqrt(v + eps) * w
+
 look_back named: PE(m) itself|not:order
 return torch.eye(d_model, dtype=torch.float64)
 
