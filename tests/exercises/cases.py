@@ -953,7 +953,7 @@ batch_norm named: ε is added to the root
 found = x[real]
 return (x - found.mean(0)) / (found.std(0, correction=0) + eps) * real.unsqueeze(-1)
 
-batch_norm wrong: axes
+batch_norm named: real tokens alone
 found = x[real]
 return (found - found.mean(0)) / torch.sqrt(found.var(0, correction=0) + eps)
 
