@@ -148,6 +148,9 @@ log missing: math.log(share * (keys - 1) / (1 - share)) => share * (keys - 1) / 
 log of base 10: math.log( => math.log10(
 log of base 2: math.log( => math.log2(
 upside down: share * (keys - 1) / (1 - share) => (1 - share) / (share * (keys - 1))
+others at the shares: share * (keys - 1) / (1 - share) => share * keys
+fraction upside down, others right: share * (keys - 1) / (1 - share) => (1 - share) * (keys - 1) / share
+root rounded down: math.sqrt(d_k) => math.isqrt(d_k)
 others at zero: share * (keys - 1) / (1 - share) => (keys - 1) / (1 - share)
 """,
 )
@@ -323,7 +326,17 @@ mask ignored: if mask is None: => if True:
 NaN where nothing may be attended to: weights.where(mask, 0.0) => weights
 uniform where nothing may be attended to: -math.inf => -1e9
 + weights.where(mask, 0.0) => weights
+uniform where nothing may be attended to, −1e4: -math.inf => -1e4
++ weights.where(mask, 0.0) => weights
 mask after the softmax: scores.where(mask, -math.inf).softmax(-1) => scores.softmax(-1)
+the first sentence's mask: scores.where(mask, => scores.where(mask[:1],
++ weights.where(mask, => weights.where(mask[:1],
+the first query's mask for all: scores.where(mask, => scores.where(mask[:, :1],
++ weights.where(mask, => weights.where(mask[:, :1],
+only what all queries may see: scores.where(mask, => scores.where(mask.all(-2, keepdim=True),
++ weights.where(mask, => weights.where(mask.all(-2, keepdim=True),
+what any query may see: scores.where(mask, => scores.where(mask.any(-2, keepdim=True),
++ weights.where(mask, => weights.where(mask.any(-2, keepdim=True),
 """
 SCALED = """
 no scaling:  / math.sqrt(d_k) =>
@@ -377,6 +390,9 @@ key, d_v), mask (batch, query, key) or None -> (batch, query, d_v)
     mistakes=MASKED
     + """
 divided by a root: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / query.shape[-1] ** 0.5
+divided by a root, of the keys' width: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / key.shape[-1] ** 0.5
+divided by a root, of the values' width: self.matrix(key).transpose(-2, -1) => self.matrix(key).transpose(-2, -1) / value.shape[-1] ** 0.5
+plain mean of the values: weights @ value => value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.shape[-1])
 masked scores set to 0: scores.where(mask, -math.inf) => scores.where(mask, 0.0)
 mask inverted, −1e9: scores.where(mask, -math.inf) => scores.masked_fill(mask, -1e9)
 + weights.where(mask, 0.0) => weights

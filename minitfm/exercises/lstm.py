@@ -295,6 +295,10 @@ reset gate inverted: reset * (candidate_h => (1 - reset) * (candidate_h
 reset before the product, b' missing: reset * (candidate_h + b_candidate) => (reset * h) @ u.chunk(3)[2].T
 reset, candidate, update: reset_x, update_x, candidate_x = => reset_x, candidate_x, update_x =
 + reset_h, update_h, candidate_h = => reset_h, candidate_h, update_h =
+update, candidate, reset: reset_x, update_x, candidate_x = => update_x, candidate_x, reset_x =
++ reset_h, update_h, candidate_h = => update_h, candidate_h, reset_h =
+candidate, update, reset: reset_x, update_x, candidate_x = => candidate_x, update_x, reset_x =
++ reset_h, update_h, candidate_h = => candidate_h, update_h, reset_h =
 gates without the state: (reset_x + reset_h) => reset_x
 + (update_x + update_h) => update_x
 b' outside the reset gate, too: reset * (candidate_h + b_candidate) => reset * (candidate_h + b_candidate) + b_candidate
@@ -353,7 +357,22 @@ def _otherwise_padded(draw: Draw) -> list[Case]:
     return [
         Case((step, x, h, c, mask.flip(1)), (), "with padding in front"),
         Case((step, x, h, c, torch.ones_like(mask)), (), "without padding"),
+        *(_sparse(draw, *one) for one in SPARSE),
     ]
+
+
+# Tokens by row, · for padding.
+SPARSE = (
+    ("with padding in front of every row", "··xxx· ··xxxx ···xx· ··x···"),
+    ("with padding between the tokens", "x·xx·x x··x·· xxx·xx xxxx··"),
+    ("with a row without tokens", "xxxx·· ······ xxxxxx xx····"),
+)
+
+
+def _sparse(draw: Draw, note: str, rows: str) -> Case:
+    step, x, h, c, _ = _reading(draw, 4, 6, 3, 5)
+    mask = torch.tensor([[token == "x" for token in row] for row in rows.split()])
+    return Case((step, x, h, c, mask), (), note)
 
 
 lstm = Exercise(
@@ -409,6 +428,16 @@ tokens by sequences: dim=1 => dim=0
 read backward: zip(x.unbind(1), mask.unsqueeze(2).unbind(1)) => list(zip(x.unbind(1), mask.unsqueeze(2).unbind(1)))[::-1]
 h and c exchanged at the end: dim=1), h, c => dim=1), c, h
 one result: dim=1), h, c => dim=1)
+starts from zeros:     outputs = [] =>     outputs = []; h, c = torch.zeros_like(h), torch.zeros_like(c)
+h starts from zeros:     outputs = [] =>     outputs = []; h = torch.zeros_like(h)
+c starts from zeros:     outputs = [] =>     outputs = []; c = torch.zeros_like(c)
+as torch returns it: dim=1), h, c => dim=1), (h, c)
+as many tokens as the longest row has: zip(x.unbind(1), mask => zip(x[:, : int(mask.sum(1).max())].unbind(1), mask
++ torch.stack(outputs, dim=1) => F.pad(torch.stack(outputs, dim=1), (0, 0, 0, x.shape[1] - len(outputs)))
+stops where all is padding:         new_h, new_c =>         if not real.any():⏎            break⏎        new_h, new_c
++ torch.stack(outputs, dim=1) => F.pad(torch.stack([h.new_zeros(h.shape), *outputs], dim=1)[:, 1:], (0, 0, 0, x.shape[1] - len(outputs)))
+read from the first token on: mask.unsqueeze(2) => mask.cummax(1).values.unsqueeze(2)
+rows without tokens emptied: dim=1), h, c => dim=1), h * mask.any(1, keepdim=True), c * mask.any(1, keepdim=True)
 """,
 )
 

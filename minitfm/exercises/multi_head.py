@@ -199,6 +199,7 @@ weights added up: torch.cat([head.query.weight for head in stack]) => sum(head.q
 + torch.cat([head.key.weight for head in stack]) => sum(head.key.weight for head in stack)
 + torch.cat([head.value.weight for head in stack]) => sum(head.value.weight for head in stack)
 query and key exchanged: return query, key, => return key, query,
+value and output exchanged: key, value, output => key, output, value
 heads in reverse: query = torch.cat => stack = stack[::-1]⏎    query = torch.cat
 """,
 )
@@ -374,6 +375,7 @@ keys split: self.key(key).unsqueeze(1) => split_heads(self.key(key), self.heads)
 view without the transpose: split_heads(self.query(query), self.heads) => self.query(query).reshape(len(query), self.heads, query.shape[1], -1)
 mask inverted: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(mask, -math.inf)⏎        result = scores.softmax(-1) @ v
 hidden by a large number: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -1e9)⏎        result = scores.softmax(-1) @ v
+hidden by a large number, −1e4: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -1e4)⏎        result = scores.softmax(-1) @ v
 NaN where nothing may be seen: result = scaled_dot_product_attention(q, k, v, mask) => scores = q @ k.mT / math.sqrt(q.shape[-1])⏎        if mask is not None:⏎            scores = scores.masked_fill(~mask, -math.inf)⏎        result = scores.softmax(-1) @ v
 keys from the query: self.key(key) => self.key(query)
 keys and values from the query: self.key(key) => self.key(query)

@@ -127,6 +127,7 @@ sides multiplied: x @ w.T + b + h @ u.T => (x @ w.T + b) * (h @ u.T)
 state detached: h @ u.T => h.detach() @ u.T
 columns for rows: x @ w.T + b + h @ u.T => w @ x + b + u @ h
 U times the batch: h @ u.T => u @ h
+side by side in two orders: x @ w.T + b + h @ u.T => torch.cat([h, x], 1) @ torch.cat([w, u], 1).T + b
 W entry by entry: x @ w.T => x * w
 softmax: torch.tanh(x @ w.T + b + h @ u.T) => torch.softmax(x @ w.T + b + h @ u.T, -1)
 half the old state: return torch.tanh(x @ w.T + b + h @ u.T) => return (h + torch.tanh(x @ w.T + b + h @ u.T)) / 2
@@ -263,6 +264,8 @@ softmax twice: logits.flatten(0, 1) => logits.softmax(-1).flatten(0, 1)
 shifted: logits.flatten => logits[:, :-1].flatten
 + target.flatten => target[:, 1:].flatten
 flattened in another order: target.flatten() => target.T.flatten()
+logits flattened in another order: logits.flatten(0, 1) => logits.transpose(0, 1).flatten(0, 1)
+logits transposed, then cut anew: logits.flatten(0, 1) => logits.mT.reshape(-1, logits.shape[-1])
 probabilities averaged: F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad) => -logits.softmax(-1).gather(2, target.unsqueeze(2)).squeeze(2)[target != pad].mean().log()
 probabilities for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.softmax(-1).flatten(0, 1)
 logits for log-probabilities: F.cross_entropy(logits.flatten(0, 1) => F.nll_loss(logits.flatten(0, 1)
@@ -372,7 +375,19 @@ def _at_temperatures(draw: Draw) -> list[Case]:
             for numbers in ((0.0, 0.2), (9.0, 0.1), (0.0, 0.01))
         ),
         *_at_the_edges(),
+        _beside_an_end(draw),
     ]
+
+
+def _beside_an_end(draw: Draw) -> Case:
+    """Numbers u a little before or behind an end, too little for 16 bits, and enough
+    for 32.
+    """
+    logits = draw.normal(40, 9)
+    ends = logits.softmax(-1).cumsum(-1)
+    beside = ends.gather(1, draw.ids(0, 8, 40, 1)).squeeze(1)
+    u = beside + 2e-5 * (-1.0) ** torch.arange(40)
+    return Case((logits, 1.0, u), (), "where u lies close to an end")
 
 
 def _at_the_edges() -> list[Case]:

@@ -70,7 +70,7 @@ def _lengths(draw: Draw) -> list[Case]:
     n, more = draw.sizes("query more").values()
     squares = [
         Case((size,), note="with as many keys as queries", sizes={"query": size})
-        for size in (4, n, 1)
+        for size in (4, n, 1, 12)
     ]
     wide = [
         Case(
@@ -205,6 +205,7 @@ def _queries_found_by_trying(places: int, shift: int) -> Tensor:
 
 def _shifts(draw: Draw) -> list[Case]:
     pairs = [(5, 1), (5, -1), (6, 2), (6, -3), (4, 0), (3, 3), (3, -4), (1, 0), (1, 1)]
+    pairs.append((12, 2))
     return [
         Case((places, shift), note=f"with {places} places and shift {shift}")
         for places, shift in pairs
@@ -237,6 +238,10 @@ wraps around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 
 other direction and around: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if True:⏎            W_Q[i, (i + shift) % places]
 wraps around in front: 0 <= i + shift < places => i + shift < places
 sign ignored: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 0 <= i + abs(shift) < places:⏎            W_Q[i + abs(shift), i]
+one place too far: if 0 <= i + shift < places:⏎            W_Q[i + shift, i] => if 0 <= i + shift + 1 < places:⏎            W_Q[i + shift + 1, i]
+the last place left out: i + shift < places => i + shift < places - 1
+the last column left out: range(places) => range(places - 1)
+itself where there is none:         if 0 <= i + shift < places:⏎            W_Q[i + shift, i] = 1.0 =>         W_Q[i + shift if 0 <= i + shift < places else i, i] = 1.0
 off by one: W_Q[i + shift, i] => W_Q[(i + shift + 1) % places, i]
 the token itself as well: return W_Q => return W_Q + torch.eye(places) * (shift != 0)
 shift ignored: W_Q[i + shift, i] = => W_Q[i, i] =
@@ -269,7 +274,7 @@ ask_the_first = Exercise(
     package=_first_by_products,
     special=lambda draw: [
         Case((d, places), note=f"with d = {d} and {places} places")
-        for d, places in ((3, 5), (2, 2), (6, 4), (1, 3), (3, 1), (1, 1))
+        for d, places in ((3, 5), (2, 2), (6, 4), (1, 3), (3, 1), (1, 1), (12, 11))
     ],
     axes="row column",
     gradients=False,

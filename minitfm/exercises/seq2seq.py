@@ -1,6 +1,6 @@
 """Exercises of chapter 9: the loss of teacher forcing, and greedy decoding."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -61,6 +61,7 @@ shift = Exercise(
         )
     ],
     results=[("read", "batch token-1"), ("predict", "batch token-1")],
+    gradients=False,
     mistakes="""
 target not shifted: predict = target[:, 1:] => predict = target[:, :-1]
 not shifted, and <bos> missing: read = target[:, :-1] => read = target[:, 1:]
@@ -122,7 +123,7 @@ last_state = Exercise(
     package=last_state_reference,
     inputs=lambda draw, batch, token, d_hidden: (
         draw.normal(batch, token, d_hidden),
-        draw.tokens(batch, token) != 0,
+        (draw.tokens(batch, token) != 0).roll(1, 0),  # the longest is not the first
     ),
     special=_more_padding,
     mistakes="""
@@ -132,6 +133,7 @@ column one too far: mask.sum(1) - 1 => mask.sum(1)
 last token missing: mask.sum(1) - 1 => (mask.sum(1) - 2).clamp(min=0)
 mask inverted: mask.sum(1) => (~mask).sum(1)
 longest sentence for all: mask.sum(1) - 1 => mask.sum(1).max() - 1
+first sentence's length for all: mask.sum(1) - 1 => mask[0].sum() - 1
 counted along the batch: mask.sum(1) => mask.sum(0)
 every end for every row: torch.arange(len(output)), last => :, last
 rows for columns: torch.arange(len(output)), last => last
@@ -257,16 +259,19 @@ def _sentences(draw: Draw) -> list[Case]:
             [*symbols(1, eos), eos],
             [*twins[-2::-1], eos],
             true[0],
+            symbols(3, eos),
         ]
-        return list(zip(written, [*true, twins, true[0]]))
+        return list(zip(written, [*true, twins, true[0], [eos]]))
 
-    def padded(rows: Iterable[list[int]], width: int) -> Tensor:
-        return torch.tensor([(row + [0] * width)[:width] for row in rows])
+    def padded(rows: Iterable[list[int]], width: int, more: Sequence[int]) -> Tensor:
+        return torch.tensor([(row + [*more] * width)[:width] for row in rows])
 
-    def case(note: str, wider: int, eos: int | None = None) -> Case:
+    def case(
+        note: str, wider: int, eos: int | None = None, more: Sequence[int] = (0,)
+    ) -> Case:
         written, true = zip(*attempts(2 if eos is None else eos))
         width = max(map(len, true))
-        args = (padded(written, width + wider), padded(true, width))
+        args = (padded(written, width + wider, (0,)), padded(true, width, more))
         return Case(
             args if eos is None else (*args, eos),
             note=note,
@@ -278,6 +283,7 @@ def _sentences(draw: Draw) -> list[Case]:
         case("with as many columns", 0),
         case("with fewer columns written than true", -2),
         case("with eos = 5", 3, eos=5),
+        case("with other tokens behind the true <eos>", 0, more=(4, 2, 3)),
     ]
 
 
@@ -318,6 +324,8 @@ exact_rows = Exercise(
     package=exact_rows_reference,
     special=_sentences,
     axes="batch",
+    gradients=False,
+    ones=True,
     mistakes="""
 <eos> not compared: true.index(eos) + 1 => true.index(eos)
 what follows <eos> compared: true[: true.index(eos) + 1] => true
@@ -331,6 +339,8 @@ any token is enough: row[: len(true)] == true => any(a == b for a, b in zip(row,
 only the first token: row[: len(true)] == true => row[0] == true[0]
 share of the tokens: row[: len(true)] == true => sum(a == b for a, b in zip(row, true)) / len(true)
 eos ignored: true.index(eos) => (true + [2]).index(2)
+all rows at once: torch.tensor(right) => torch.tensor(all(right))
+first row alone: torch.tensor(right) => torch.tensor(right[:1])
 mean taken: torch.tensor(right) => torch.tensor(right).double().mean()
 """,
     wrong={"columns taken for equal": _widths},
@@ -495,6 +505,8 @@ starts with the end of the source: token = target[:, 0] => token = source[:, -1]
 truth one step late: target[:, i] if forced => target[:, i - 1] if forced
 truth one step early: target[:, i] if forced => target[:, min(i + 1, target.shape[1] - 1)] if forced
 argmax over the batch: argmax(-1) => argmax(0)
+one token for all: argmax(-1) => argmax()
+returned inside the loop:     return torch.stack =>         return torch.stack
 least likely: argmax => argmin
 last token missing: range(1, target.shape[1]) => range(1, target.shape[1] - 1)
 <bos> returned: torch.stack(written, dim=1) => torch.stack([target[:, 0], *written], dim=1)
@@ -512,23 +524,18 @@ stops at <eos>:         token = target[:, i] if forced else written[-1] =>      
 )
 
 
-class Writer:
+class Writer(nn.Module):
     """A model for `greedy` that needs no training: what it writes next depends on all
     that it was given so far.
     """
 
-    def __init__(self, seed: int, vocabulary: int, ends: float) -> None:
+    def __init__(self, seed: int, vocabulary: int, ends: float, eos: int = 2) -> None:
         """Draw its logits; <eos> gets ``ends`` more."""
-        self.training, self.vocabulary, self.ends, self.seed = (
-            False,
-            vocabulary,
-            ends,
-            seed,
-        )
-
-    def train(self, mode: bool = True) -> None:
-        """Switch dropout on or off; it has none."""
-        self.training = mode
+        super().__init__()
+        waves = torch.arange(1, vocabulary + 1).double() * (1 + seed)
+        self.waves = nn.Parameter(waves, requires_grad=False)
+        self.ends, self.eos = ends, eos
+        self.eval()
 
     def start(self, source: Tensor) -> Tensor:
         """Remember the source as one number a row."""
@@ -537,18 +544,19 @@ class Writer:
     def step(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Mix the token into the state, and make logits of it."""
         state = (state * 31 + token * 7 + 3) % 10_007
-        waves = torch.arange(1, self.vocabulary + 1).double() * (1 + self.seed)
-        logits = (state.unsqueeze(1) * waves).sin()
-        logits[:, 2] += self.ends
+        logits = (state.unsqueeze(1) * self.waves).sin()
+        logits[:, self.eos] += self.ends
         return logits, state
 
 
 def _sources(draw: Draw) -> list[Case]:
-    def case(note: str, ends: float, max_length: int, rows: int = 0) -> Case:
+    def case(
+        note: str, ends: float, max_length: int, rows: int = 0, **ids: int
+    ) -> Case:
         source = draw.ids(3, 9, rows or draw.random.randrange(3, 6), 4)
-        return Case(
-            (Writer(draw.random.randrange(100), 7, ends), source, max_length), note=note
-        )
+        model = Writer(draw.random.randrange(100), 7, ends, ids.get("eos", 2))
+        args = (model, source, max_length, *ids.values())
+        return Case(args, note=note, named=len(ids))
 
     return [
         *(case("where sentences end", 0.3, 12) for _ in range(4)),
@@ -556,6 +564,7 @@ def _sources(draw: Draw) -> list[Case]:
         case("where all end at once", 9.0, 4),
         case("with at most one token", 0.0, 1),
         case("with one sentence", 0.3, 12, rows=1),
+        case("with bos = 5, eos = 4, pad = 6", 0.3, 12, rows=5, bos=5, eos=4, pad=6),
     ]
 
 
@@ -579,7 +588,14 @@ greedy = Exercise(
     package=seq2seq.greedy,
     special=_sources,
     axes="batch token",
+    gradients=False,
     mistakes="""
+starts with 1 always: (len(source),), bos) => (len(source),), 1)
+ends with 2 always: token == eos => token == 2
+fills with 0 always: masked_fill(done, pad) => masked_fill(done, 0)
+no argument used: (len(source),), bos) => (len(source),), 1)
++ token == eos => token == 2
++ masked_fill(done, pad) => masked_fill(done, 0)
 stops with the first sentence: not done.all() => not done.any()
 never stops early:  and not done.all() =>
 writes on after the end: .masked_fill(done, pad) =>

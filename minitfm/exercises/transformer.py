@@ -3,6 +3,7 @@ attention inside it.
 """
 
 import functools
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -210,12 +211,10 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         case("post-norm in float32", "post", dtype=torch.float32),
         case("gradients, post-norm", "post", grad=True),
         case("gradients, pre-norm", "pre", grad=True),
+        case("post-norm with dropout in training", "post", dropout=0.5),
+        case("pre-norm with dropout in training", "pre", dropout=0.5),
         *(
-            [
-                case("post-norm with dropout in training", "post", dropout=0.5),
-                case("pre-norm with dropout in training", "pre", dropout=0.5),
-                case("with a row of memory_mask for each query", "post", rows=True),
-            ]
+            [case("with a row of memory_mask for each query", "post", rows=True)]
             if decoder
             else []
         ),
@@ -282,6 +281,33 @@ no self-attention: x = self.residual_1(x, lambda y: self.self_attention(y, y, y,
 norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
 only the queries normalized: self.self_attention(y, y, y, mask) => self.self_attention(y, x, x, mask)
 x added twice: return self.residual_2( => return x + self.residual_2(
+no lambda: lambda y: self.self_attention(y, y, y, mask) => self.self_attention
+a causal mask of its own: (y, y, y, mask) => (y, y, y, torch.ones(y.shape[1], y.shape[1]).tril().bool())
+a causal mask on top: (y, y, y, mask) => (y, y, y, mask & torch.ones(y.shape[1], y.shape[1]).tril().bool())
+the first query's mask for all: (y, y, y, mask) => (y, y, y, mask[:, :1])
+the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
+mask inverted: (y, y, y, mask) => (y, y, y, ~mask)
+mask transposed: (y, y, y, mask) => (y, y, y, mask.mT)
+post-norm written out: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => self.residual_1.norm(x + self.self_attention(x, x, x, mask))
++ self.residual_2(x, self.feed_forward) => self.residual_2.norm(x + self.feed_forward(x))
+pre-norm written out: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x + self.self_attention(self.residual_1.norm(x), self.residual_1.norm(x), self.residual_1.norm(x), mask)
++ self.residual_2(x, self.feed_forward) => x + self.feed_forward(self.residual_2.norm(x))
+plain sums: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => x + self.self_attention(x, x, x, mask)
++ self.residual_2(x, self.feed_forward) => x + self.feed_forward(x)
+no residuals: self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => self.self_attention(x, x, x, mask)
++ self.residual_2(x, self.feed_forward) => self.feed_forward(x)
+one residual around both:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        return self.residual_2(x, self.feed_forward) =>         return self.residual_1(x, lambda y: self.feed_forward(self.self_attention(y, y, y, mask)))
+both from the same x: x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)) => first = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
++ return self.residual_2(x, self.feed_forward) => return first + self.residual_2(x, self.feed_forward)
+feed-forward network past the norm: self.residual_2(x, self.feed_forward) => self.residual_2(x, lambda y: self.feed_forward(x))
+feed-forward network twice: self.residual_2(x, self.feed_forward) => self.residual_2(x, lambda y: self.feed_forward(self.feed_forward(y)))
+a norm at the end: return self.residual_2(x, self.feed_forward) => return self.residual_2.norm(self.residual_2(x, self.feed_forward))
+feed-forward network first, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        return self.residual_2(x, self.feed_forward) =>         x = self.residual_1(x, self.feed_forward)⏎        return self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))
+three sublayers:         return self.residual_2(x, self.feed_forward) =>         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        return self.residual_2(x, self.feed_forward)
+feed-forward network twice, each in its residual: return self.residual_2(x, self.feed_forward) => return self.residual_2(self.residual_2(x, self.feed_forward), self.feed_forward)
+both from the same x, by a lambda: x = self.residual_1(x, => start = x⏎        x = self.residual_1(x,
++ self.residual_2(x, self.feed_forward) => self.residual_2(x, lambda y: self.feed_forward(start))
+attention twice: return self.residual_2(x, self.feed_forward) => return self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))
 """,
 )
 
@@ -327,6 +353,7 @@ no cross-attention:         x = self.residual_2(x, lambda y: self.cross_attentio
 no self-attention:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>
 no feed-forward network: return self.residual_3(x, self.feed_forward) => return x
 cross-attention first:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎ =>         x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
+cross-attention first, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎ =>         x = self.residual_1(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))⏎        x = self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))⏎
 cross-attention to itself: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(y, y, y, mask)
 one attention twice: self.cross_attention(y => self.self_attention(y
 memory normalized again: self.cross_attention(y, memory, memory, memory_mask) => self.cross_attention(y, self.residual_2.norm(memory), self.residual_2.norm(memory), memory_mask)
@@ -429,12 +456,20 @@ masks exchanged: mask, memory_mask)⏎        return => memory_mask, mask)⏎   
 
 
 def _decodings(draw: Draw) -> list[Case]:
-    def case(note: str, left: bool = False, grad: bool = False) -> Case:
+    def case(
+        note: str,
+        left: bool = False,
+        grad: bool = False,
+        alike: bool = False,
+        **options: Any,
+    ) -> Case:
         sizes = draw.sizes("batch target source heads")
         sizes["d_model"], sizes["target"] = 2 * sizes["heads"], sizes["target"] + 1
-        shape = config(sizes, tied=False, positions="learned", max_length=20)
-        model = filled(draw, Transformer(shape))
-        target = draw.tokens(sizes["batch"], sizes["target"], 11)
+        if alike:  # so any mask fits, the wrong one as well
+            sizes["source"] = sizes["target"]
+        options = {"tied": False, "positions": "learned", "max_length": 20, **options}
+        model = filled(draw, Transformer(config(sizes, **options)))
+        target = draw.tokens(sizes["batch"], sizes["target"], 11).roll(-1, 0)
         memory, mask = (
             draw.normal(sizes["batch"], sizes["source"], sizes["d_model"]),
             draw.mask(sizes["batch"], 1, sizes["source"]),
@@ -451,6 +486,8 @@ def _decodings(draw: Draw) -> list[Case]:
         case("with padding at the end"),
         case("with padding in front", left=True),
         case("gradients", grad=True),
+        case("with as many tokens in source and target", alike=True),
+        case("in a pre-norm model of two layers", norm="pre", layers=2),
     ]
 
 
@@ -469,6 +506,18 @@ decode = Exercise(
     special=_decodings,
     axes="batch target vocabulary",
     mistakes="""
+layers by hand, final norm missing:     return model.generator(model.decoder(x, memory, mask, memory_mask)) =>     for layer in model.decoder.layers:⏎        x = layer(x, memory, mask, memory_mask)⏎    return model.generator(x)
+only the last layer: model.decoder(x, memory => model.decoder.layers[-1](x, memory
+only the first layer: model.decoder(x, memory => model.decoder.layers[0](x, memory
+the first sentence's padding: padding_mask(target) => padding_mask(target[:1])
+no mask for the target: model.decoder(x, memory, mask, memory_mask) => model.decoder(x, memory, None, memory_mask)
+one mask for both: model.decoder(x, memory, mask, memory_mask) => model.decoder(x, memory, memory_mask, memory_mask)
+masks exchanged: model.decoder(x, memory, mask, memory_mask) => model.decoder(x, memory, memory_mask, mask)
+memory and target exchanged: model.decoder(x, memory, mask => model.decoder(memory, x, mask
+causal mask transposed: causal_mask(target.shape[1]) => causal_mask(target.shape[1]).mT
+causal mask strict: causal_mask(target.shape[1]) => causal_mask(target.shape[1]).tril(-1)
+padding mask inverted: padding_mask(target) => ~padding_mask(target)
+tokens returned: memory_mask)) => memory_mask)).argmax(-1)
 no causal mask: causal_mask(target.shape[1]) & padding_mask( => padding_mask(
 no padding mask:  & padding_mask(target) => [None]
 either mask suffices: ]) & padding => ]) | padding

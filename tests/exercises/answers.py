@@ -92,8 +92,8 @@ RIGHT["perplexity"] = [
     logp = logits.log_softmax(-1).gather(-1, target.unsqueeze(-1)).squeeze(-1)
     real = target != pad
     return torch.exp(-(logp * real).sum() / real.sum())""",
-    """def f(z, y, p=0):
-    return math.e ** nn.CrossEntropyLoss(ignore_index=p)(z.permute(0, 2, 1), y)""",
+    """def f(z, y, pad=0):
+    return math.e ** nn.CrossEntropyLoss(ignore_index=pad)(z.permute(0, 2, 1), y)""",
     """def f(logits, target, pad=0):
     losses = []
     for row, wanted in zip(logits.log_softmax(-1) / math.log(2), target):
@@ -1027,8 +1027,8 @@ RIGHT["last_state"] = [
 RIGHT["masked_loss"] = [
     """def f(logits, target, pad=0):
     return F.cross_entropy(logits.transpose(1, 2), target, ignore_index=pad)""",
-    """def f(x, y, p=0):
-    real = y != p
+    """def f(x, y, pad=0):
+    real = y != pad
     return nn.CrossEntropyLoss()(x[real], y[real])""",
     """def f(logits, target, pad=0):
     losses = []
@@ -1192,10 +1192,10 @@ return x""",
     """one, two = self.residual_1, self.residual_2
 if one.placement == "pre":
     y = one.norm(x)
-    x = x + self.self_attention(y, y, y, mask)
-    return x + self.feed_forward(two.norm(x))
-x = one.norm(x + self.self_attention(x, x, x, mask))
-return two.norm(x + self.feed_forward(x))""",
+    x = x + one.dropout(self.self_attention(y, y, y, mask))
+    return x + two.dropout(self.feed_forward(two.norm(x)))
+x = one.norm(x + one.dropout(self.self_attention(x, x, x, mask)))
+return two.norm(x + two.dropout(self.feed_forward(x)))""",
     """x = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
 x = self.residual_2.forward(x, lambda y: self.feed_forward.outer(F.relu(self.feed_forward.inner(y))))
 return x""",

@@ -26,6 +26,13 @@ output, (h, c) = model.encoder(model.source_embedding(source), mask)""",
     "own": "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))",
     "cross": "x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))",
     "network": "return self.residual_3(x, self.feed_forward)",
+    "pads": """n = max(written.shape[1], target.shape[1])
+w, t = F.pad(written, (0, n - written.shape[1])), F.pad(target, (0, n - target.shape[1]))""",
+    "embedded": """mask = causal_mask(target.shape[1]) & padding_mask(target)
+x = model.embed(target, model.target_embedding, model.target_positions)""",
+    "choose": """m = mask[:, t, None]
+    new_h, new_c = step(x[:, t], h, c)
+    h, c = torch.where(m, new_h, h), torch.where(m, new_c, c)""",
 }
 
 TEXT = """
@@ -692,7 +699,7 @@ source_vector named: (h, c)|not:chunk
 output, h, c = model.encoder(model.source_embedding(source), source != 0)
 return torch.cat([h.flatten(1), c.flatten(1)], 1)
 
-general_attention wrong: weighs a little|not:ε
+general_attention wrong: quite right where nothing is masked|−∞|not:ε
 s = query @ self.matrix(key).mT
 return s.softmax(-1) @ value if mask is None else s.where(mask, -10.0).softmax(-1).where(mask.any(-1, keepdim=True), 0.0) @ value
 
@@ -1446,6 +1453,569 @@ return table[:, (2 * d).clamp(-reach, reach) + reach]
 
 re_zero named: call it
 return x + self.alpha * sublayer
+
+# a third attack: wrong, and passed
+
+greedy named: argument `bos`
+state = model.start(source)
+token = torch.full((len(source),), 1)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, pad)
+    done = done | (token == eos)
+    written.append(token)
+return torch.stack(written, 1)
+
+greedy named: argument `eos`
+state = model.start(source)
+token = torch.full((len(source),), bos)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, pad)
+    done = done | (token == 2)
+    written.append(token)
+return torch.stack(written, 1)
+
+greedy named: argument `pad`
+state = model.start(source)
+token = torch.full((len(source),), bos)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, 0)
+    done = done | (token == eos)
+    written.append(token)
+return torch.stack(written, 1)
+
+greedy named: `bos`, `eos` and `pad`
+state = model.start(source)
+token = torch.full((len(source),), 1)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, 0)
+    done = done | (token == 2)
+    written.append(token)
+return torch.stack(written, 1)
+
+exact_rows wrong: behind the true
+$pads
+return ((w == t) | (t == 0)).all(1)
+
+exact_rows wrong
+out = []
+for a, b in zip(written, target):
+    i, j = (a == eos).int().argmax(), (b == eos).int().argmax()
+    out.append(bool(i == j and torch.equal(a[:i], b[:j])))
+return torch.tensor(out)
+
+exact_rows wrong
+$pads
+return (w.masked_fill(t == 0, 0) == t).all(1)
+
+exact_rows wrong
+$pads
+k = (w == eos).int().cumsum(1) - (w == eos).int() == 0
+return (w.masked_fill(~k, 0) == t).all(1)
+
+encoder_layer wrong: dropout
+if self.residual_1.placement == "pre":
+    y = self.residual_1.norm(x)
+    x = x + self.self_attention(y, y, y, mask)
+    return x + self.feed_forward(self.residual_2.norm(x))
+x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))
+return self.residual_2.norm(x + self.feed_forward(x))
+
+encoder_layer wrong: dropout
+$own
+return self.residual_2(x, lambda y: F.dropout(self.feed_forward(y), 0.1, self.training))
+
+decode named: ends with a norm
+$embedded
+for layer in model.decoder.layers:
+    x = layer(x, memory, mask, memory_mask)
+return model.generator(x)
+
+decode named: last layer alone
+$embedded
+return model.generator(model.decoder.layers[-1](x, memory, mask, memory_mask))
+
+decode right: your right
+return model.decode(target, memory, memory_mask)
+
+lstm named: as many columns as the longest row
+n = int(mask.sum(1).max())
+out = []
+for t in range(n):
+    $choose
+    out.append(h * m)
+return F.pad(torch.stack(out, 1), (0, 0, 0, x.shape[1] - n)), h, c
+
+lstm named: first column that is padding in every row
+out = []
+for t in range(x.shape[1]):
+    if not mask[:, t].any():
+        break
+    $choose
+    out.append(h * m)
+while len(out) < x.shape[1]:
+    out.append(torch.zeros_like(h))
+return torch.stack(out, 1), h, c
+
+lstm named: from a row's first token on
+mask = mask.cummax(1).values
+out = []
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), h, c
+
+lstm named: A row without tokens
+out = []
+some = mask.any(1, keepdim=True)
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), h * some, c * some
+
+lstm wrong: between the tokens
+whole = mask.cummax(1).values & mask.flip(1).cummax(1).values.flip(1)
+out = []
+for t in range(x.shape[1]):
+    m = whole[:, t, None]
+    new_h, new_c = step(x[:, t], h, c)
+    h, c = torch.where(m, new_h, h), torch.where(m, new_c, c)
+    out.append(h * mask[:, t, None])
+return torch.stack(out, 1), h, c
+
+perplexity wrong: in front
+n = (target != pad).sum(1)
+losses = [F.cross_entropy(l[:k], t[:k], reduction="none") for l, t, k in zip(logits, target, n)]
+return torch.cat(losses).mean().exp()
+
+perplexity wrong: keep its name
+def perplexity(logits, target, ignore=0):
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=ignore).exp()
+
+sample wrong: close to an end
+return ((logits / temperature).softmax(-1).half().cumsum(-1)[:, :-1] <= u[:, None]).sum(-1)
+
+sample wrong: close to an end
+return ((logits / temperature).softmax(-1).cumsum(-1)[:, :-1].round(decimals=3) <= u[:, None]).sum(-1)
+
+# a third attack: right, and rejected
+
+greedy right
+model.eval()
+device = next(model.parameters()).device
+state = model.start(source)
+token = torch.full((len(source),), bos)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, pad)
+    done = done | (token == eos)
+    written.append(token)
+return torch.stack(written, 1).int()
+
+greedy right
+state = model.start(source)
+token = torch.full((len(source),), bos)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, pad)
+    done = done | (token == eos)
+    written.append(token)
+return torch.stack(written, 1).numpy()
+
+greedy right
+state = model.start(source)
+token = torch.full((len(source),), bos)
+done = torch.zeros(len(source), dtype=torch.bool)
+written = []
+while len(written) < max_length and not done.all():
+    logits, state = model.step(token, state)
+    token = logits.argmax(-1).masked_fill(done, pad)
+    done = done | (token == eos)
+    written.append(token)
+return torch.stack(written, 1).tolist()
+
+shift right
+rows = target.numpy().astype("int32")
+return rows[:, :-1], rows[:, 1:]
+
+shift right
+rows = target.tolist()
+return [row[:-1] for row in rows], [row[1:] for row in rows]
+
+shift wrong
+return target[:, :-1].float(), target[:, 1:].float()
+
+exact_rows right
+cut = lambda row: row[: row.index(eos) + 1] if eos in row else None
+return [cut(a) == cut(b) for a, b in zip(written.tolist(), target.tolist())]
+
+exact_rows right
+import numpy as np
+ends = [int(np.argmax(row == eos)) + 1 for row in target.numpy()]
+return np.array([np.array_equal(a[:n], b[:n]) for a, b, n in zip(written.numpy(), target.numpy(), ends)])
+
+exact_rows right
+rows = zip(written.tolist(), target.tolist())
+return torch.tensor([int(a[: b.index(eos) + 1] == b[: b.index(eos) + 1]) for a, b in rows])
+
+exact_rows right
+rows = zip(written.tolist(), target.tolist())
+return torch.tensor([float(a[: b.index(eos) + 1] == b[: b.index(eos) + 1]) for a, b in rows])
+
+exact_rows wrong
+rows = zip(written.tolist(), target.tolist())
+return torch.tensor([2.0 * (a[: b.index(eos) + 1] == b[: b.index(eos) + 1]) for a, b in rows])
+
+cross_shape wrong: that is the tensor: give its shape|not:0.0
+torch.zeros(32, 8, 15, 20)
+
+cross_shape wrong: that is the tensor: give its shape|not:0.0
+np.zeros((32, 8, 15, 20))
+# a third attack: said wrongly
+
+last_state named: the **first** sentence ends|not:longest
+return output[:, mask[0].sum() - 1]
+
+exact_rows named: one answer for the whole batch|not:Two mistakes
+$pads
+k = (t == eos).int().cumsum(1) - (t == eos).int() == 0
+return ((w == t) | ~k).all()
+
+exact_rows named: the first row only|not:zip
+a, b = written[0].tolist(), target[0].tolist()
+return torch.tensor([eos in a and a[: a.index(eos) + 1] == b[: b.index(eos) + 1]])
+
+unroll named: `argmax()` has no axis|not:`cat`
+$unroll
+    best = logits.argmax()
+    written.append(best)
+    token = target[:, i] if forced else best
+return torch.stack(written, 1)
+
+unroll named: return inside the loop|not:range(1, target
+$unroll
+    return logits.argmax(-1)[:, None]
+return torch.stack(written, 1)
+
+encoder_layer named: causal mask to the given|not:weighs a little
+c = torch.ones(x.shape[1], x.shape[1]).tril().bool()
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask & c))
+return self.residual_2(x, self.feed_forward)
+
+encoder_layer named: first one's row|not:weighs a little
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask[:, :1]))
+return self.residual_2(x, self.feed_forward)
+
+encoder_layer named: Wrap it|not:feed_forward
+x = self.residual_1(x, self.self_attention)
+return self.residual_2(x, self.feed_forward)
+
+decode named: exchanged the masks|not:has `memory`
+$embedded
+return model.generator(model.decoder(x, memory, memory_mask, mask))
+
+decode named: exchanged x and memory|not:where the reference
+$embedded
+return model.generator(model.decoder(memory, x, mask, memory_mask))
+
+decode named: `memory_mask` over twice|not:exchanged
+$embedded
+return model.generator(model.decoder(x, memory, memory_mask, memory_mask))
+
+decode named: gets no mask for the target|not:Two mistakes
+$embedded
+return model.generator(model.decoder(x, memory, None, memory_mask))
+
+decode named: first sentence's padding|not:here it also comes first
+mask = causal_mask(target.shape[1]) & padding_mask(target[:1])
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode wrong: not:where the reference has
+mask = causal_mask(target.shape[1]) & padding_mask(target)
+x = model.embed(target, model.target_positions, model.target_embedding)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+lstm wrong: gradient|not:weighs a little
+out = []
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), h, c.detach()
+
+lstm_inside wrong: gradient|not:weighs a little
+$lstm
+$cell
+return o.sigmoid() * c.tanh(), c.detach()
+
+rnn_step named: torch.tanh(torch.tanh(…))|not:x @ w.T
+return torch.tanh(torch.tanh(x @ w.T + b + h @ u.T))
+
+perplexity named: log_softmax(-2)
+log_p = logits.log_softmax(1).gather(2, target.unsqueeze(2)).squeeze(2)
+real = target != pad
+return (-(log_p * real).sum() / real.sum()).exp()
+
+rnn_step wrong: not:times what
+return torch.tanh(x @ w.T + b + h @ u.T + 1e-8)
+
+rnn_step wrong: two results of the right shape
+h = torch.tanh(x @ w.T + b + h @ u.T)
+return h, h
+
+# a third attack: frequent and without a name
+
+lstm named: begin with zeros
+h, c = torch.zeros_like(h), torch.zeros_like(c)
+out = []
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), h, c
+
+lstm named: c of zeros
+c = torch.zeros_like(c)
+out = []
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), h, c
+
+lstm named: Three results are asked
+out = []
+for t in range(x.shape[1]):
+    $choose
+    out.append(h * m)
+return torch.stack(out, 1), (h, c)
+
+rnn_step named: W meets h
+return torch.tanh(torch.cat([h, x], 1) @ torch.cat([w, u], 1).T + b)
+
+perplexity named: token by token
+return F.cross_entropy(logits.transpose(0, 1).reshape(-1, logits.shape[-1]), target.flatten(), ignore_index=pad).exp()
+
+gru_step named: reset, update, candidate
+zx, nx, rx = (x @ w.T + b).chunk(3, 1)
+zh, nh, rh = (h @ u.T).chunk(3, 1)
+$gates
+$candidate
+return z * h + (1 - z) * n
+
+encoder_layer named: residual of a post-norm
+x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))
+return self.residual_2.norm(x + self.feed_forward(x))
+
+encoder_layer named: one residual around both
+return self.residual_1(x, lambda y: self.feed_forward(self.self_attention(y, y, y, mask)))
+
+encoder_layer named: other way round
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))
+return self.residual_2(x, self.feed_forward)
+
+decode named: transposed
+mask = causal_mask(target.shape[1]).mT & padding_mask(target)
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: hides the token itself
+mask = causal_mask(target.shape[1]).tril(-1) & padding_mask(target)
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: the other way round
+mask = causal_mask(target.shape[1]) & ~padding_mask(target)
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: likeliest tokens
+$embedded
+return model.generator(model.decoder(x, memory, mask, memory_mask)).argmax(-1)
+
+# chapters 4 to 6, the third attack: wrong, and passed
+
+ask_the_first wrong
+w = torch.zeros(places, d + places)
+w[0, d : d + 5] = 1.0
+return w
+
+general_attention wrong: a low number and not −∞
+s = query @ self.matrix(key).mT
+if mask is None:
+    return s.softmax(-1) @ value
+return s.masked_fill(~mask, -1e4).softmax(-1).where(mask, 0.0) @ value
+
+general_attention right
+s = query @ self.matrix(key).mT
+if mask is None:
+    return s.softmax(-1) @ value
+return s.masked_fill(~mask, -1e9).softmax(-1).where(mask, 0.0) @ value
+
+attention_weights wrong: a low number and not −∞
+$scores
+if mask is None:
+    return s.softmax(-1)
+return s.masked_fill(~mask, -1e4).softmax(-1).where(mask, 0.0)
+
+multi_query wrong: a low number and not −∞
+q = split_heads(self.query(query), self.heads)
+s = q @ self.key(key).unsqueeze(1).mT / math.sqrt(q.shape[-1])
+if mask is not None:
+    s = s.masked_fill(~mask.unsqueeze(1), -1e4)
+w = s.softmax(-1)
+if mask is not None:
+    w = w.where(mask.unsqueeze(1), 0.0)
+return self.output(merge_heads(w @ self.value(value).unsqueeze(1)))
+
+general_attention wrong: kept in the layer
+s = query @ self.matrix(key).mT
+old = getattr(self, "old", None)
+if mask is None and old is not None and old.shape == s.shape:
+    mask = old
+self.old = mask
+if mask is None:
+    return s.softmax(-1) @ value
+return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
+
+# constant results: nothing that an edit says, and no line of the solution
+
+ask_the_first wrong: Everything is 0|not:W_Q[0
+return torch.zeros(places, d + places)
+
+ask_for wrong: Everything is 0|not:exactly this
+return torch.zeros(places, places)
+
+ask_for wrong: Everything is 1|not:exactly this
+return torch.ones(places, places)
+
+general_attention wrong: Everything is 0|not:times
+return torch.zeros(*query.shape[:-1], value.shape[-1]).to(query)
+
+query_length wrong: Everything is 1|not:scale
+return 1.0
+
+# said falsely, or too much
+
+general_attention wrong: a small constant stands in a division
+s = query @ self.matrix(key).mT
+w = s.softmax(-1)
+if mask is not None:
+    w = w * mask
+    w = w / (w.sum(-1, keepdim=True) + 1e-9)
+return w @ value
+
+general_attention wrong: 0 · ∞
+s = query @ self.matrix(key).mT
+if mask is not None:
+    s = s + ~mask * -math.inf
+return s.softmax(-1) @ value
+
+ask_for wrong: narrowed|not:widened
+w = torch.zeros(places, places)
+for i in range(places):
+    if 0 <= i + shift < places:
+        w[i + shift, i] = 1.0
+return w.half()
+
+how_loud named: how many others|not:right for two keys
+return math.sqrt(d_k) * math.log(share)
+
+how_loud named: `math.sqrt(…) + …`
+return math.sqrt(d_k) + math.log(share / (1 - share) * (n - 1))
+
+query_length wrong: math domain error|not:exactly this
+return math.log(-share)
+
+head_parameters named: as if|W^Q or W^K were missing
+512 * 12 * (64 + 32 + 32)
+
+head_parameters named: as if|came twice
+512 * 12 * (64 + 64 + 32 + 32 + 32)
+
+keep_heads named: numbers 3 and 4 exchanged|not:output.T
+d = len(query) // heads
+rows = [head * d + i for head in keep for i in range(d)]
+return query[rows], key[rows], output[:, rows], value[rows]
+
+keep_heads wrong: heads   7|keep    [
+d = len(query) // heads
+rows = [head * d + i for head in keep[::-1] for i in range(d)]
+return query[rows], key[rows], value[rows], output[:, rows]
+
+ask_for named: Another constant|`W_Q[…] = 2`|not:i + shift
+w = torch.zeros(places, places)
+for i in range(places):
+    if 0 <= i + shift < places:
+        w[i + shift, i] = 2.0
+return w
+
+query_length wrong: The shape should be ()|not:return a, b
+return torch.full((d_k,), math.sqrt(d_k) * math.log(share * (keys - 1) / (1 - share)))
+
+cross_shape right
+(size for size in (32, 8, 15, 20))
+
+encoder_layer wrong: right in evaluation
+$own
+return self.residual_2(x, lambda y: F.dropout(self.feed_forward(y), 0.1, self.training))
+
+# unnamed
+
+general_attention named: the matrix can learn any scale
+s = query @ self.matrix(key).mT / key.shape[-1] ** 0.5
+if mask is None:
+    return s.softmax(-1) @ value
+return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
+
+general_attention named: the first one's mask
+s = query @ self.matrix(key).mT
+if mask is None:
+    return s.softmax(-1) @ value
+mask = mask[0]
+return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
+
+general_attention named: row of its own in the mask
+s = query @ self.matrix(key).mT
+if mask is None:
+    return s.softmax(-1) @ value
+mask = mask.all(1, keepdim=True)
+return s.where(mask, -math.inf).softmax(-1).where(mask, 0.0) @ value
+
+heads_together named: before the values'
+query, key, value = (torch.cat([getattr(head, name).weight for head in stack]) for name in ("query", "key", "value"))
+return query, key, torch.eye(value.shape[1]).repeat(1, len(stack)), value
+
+ask_for named: shift + 1
+w = torch.zeros(places, places)
+for i in range(places):
+    if 0 <= i + shift + 1 < places:
+        w[i + shift + 1, i] = 1.0
+return w
+
+ask_for named: must be below `places`
+w = torch.zeros(places, places)
+for i in range(places):
+    if 0 <= i + shift < places - 1:
+        w[i + shift, i] = 1.0
+return w
+
+query_length named: share · keys
+return math.sqrt(d_k) * math.log(share * keys)
+
 """
 
 

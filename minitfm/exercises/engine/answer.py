@@ -5,6 +5,8 @@ import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
+from types import GeneratorType
 from typing import Any
 
 from minitfm.exercises.engine import texts
@@ -99,6 +101,8 @@ class Answer(Task):
     def _unsuited(self, answer: Any, given: Any, due: Any) -> str:
         """Why it is no answer of the kind that is asked for; "" if it is one."""
         what = in_words(answer)
+        if isinstance(due, tuple) and len(getattr(answer, "shape", ())) > 1:
+            return "Answer with a shape, and that is the tensor: give its shape."
         if isinstance(due, str):
             if isinstance(given, str) and len(given) == 1:
                 return ""
@@ -140,7 +144,8 @@ def plain(answer: Any) -> Any:
             )
     if isinstance(answer, Fraction | Decimal):
         return int(answer) if answer == int(answer) else float(answer)
-    if issubclass(type(answer), list | tuple):
+    if issubclass(type(answer), list | tuple | range | map | GeneratorType):
+        answer = islice(answer, 100)  # a generator may have no end
         return tuple(map(plain, answer))
     return answer
 

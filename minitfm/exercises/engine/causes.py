@@ -14,6 +14,12 @@ from minitfm.exercises.engine.run import Raised
 # (what the exception's text matches, what to say; {0} is its first group)
 CAUSES = (
     (
+        r"unexpected keyword argument '(\w+)'",
+        (
+            "`{0}=…` is how an argument that may be left out is handed over: keep its name as it stands in the stub."
+        ),
+    ),
+    (
         r"maximum recursion depth",
         "It calls its own name. Was another function meant, with a name much like it?",
     ),

@@ -2,6 +2,7 @@
 
 from itertools import combinations
 from string import Formatter
+from typing import Any
 
 import torch
 from torch import Tensor, allclose, equal, isclose
@@ -12,6 +13,7 @@ from minitfm.exercises.engine.observe import Outcome
 # Rounding differs between two right formulas by some 1e-15 of the largest number in
 # float64, 1e-6 in float32.
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+HALVES = (torch.float16, torch.bfloat16)
 TOLERANCE = {torch.float64: 1e-7, torch.float32: 1e-4}
 
 
@@ -52,6 +54,11 @@ def one_number(a: Tensor) -> bool:
     return a.ndim == 0 and a.is_floating_point()
 
 
+def truths(a: Tensor) -> Tensor:
+    """Numbers that are all 0 or 1 as booleans; anything else as it is."""
+    return a.bool() if bool(((a == 0) | (a == 1)).all()) else a
+
+
 def is_whole(a: Tensor) -> bool:
     """Whether it holds whole numbers, of whatever width."""
     return a.dtype in WHOLE
@@ -81,6 +88,8 @@ def wrong_shape(got: Tensor, want: Tensor, axes: tuple[str, ...], case: Case) ->
         f"({', '.join(axes)}) = {tuple(want.shape)}" if axes else f"{tuple(want.shape)}"
     )
     told = f"The shape should be {named}; yours is {tuple(got.shape)}."
+    if got.shape[1:] == want.shape != () and got.shape[:1] == (2,):
+        return f"{told} That is two results of the right shape, as `return a, b` or a `stack` makes it: return one tensor."
     if got.ndim != want.ndim:
         return f"{told} That is {got.ndim} ax{'i' if got.ndim == 1 else 'e'}s instead of {want.ndim}."
     if sorted(got.shape) == sorted(want.shape):
@@ -108,6 +117,8 @@ def wrong_dtype(got: Tensor, want: Tensor) -> str:
         due,
         "a table or constant of another type has widened it: `.to(x)` gives it the type and device of an input `x`, `.float()` makes it float32",
     )
+    if got.dtype in HALVES and want.dtype not in HALVES:
+        advice = f"a table or constant of another type, or a `.to(…)`, has narrowed it, and digits are lost: `dtype=torch.{due}` where the tensor is made"
     return f"The numbers should be {due}, yours are {kind}; {advice}."
 
 
@@ -182,7 +193,7 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
     nothing.
     """
     if got.isnan().any():
-        return "NaN comes from 0/0, ∞ − ∞ or the softmax of a row of −∞ alone."
+        return "NaN comes from 0/0, 0 · ∞, ∞ − ∞ or the softmax of a row of −∞ alone."
     if got.isinf().any():
         return (
             "An infinity got through: exp overflows, or −∞ was used after the softmax."
@@ -199,9 +210,12 @@ def guess(got: Tensor, want: Tensor, case: Case) -> str:
     if want.unique().numel() < 3:  # two numbers always have a ratio and a difference
         return "Everything is 0." if not got.any() and want.any() else ""
     ratio = ((got * want).sum() / (want * want).sum().clamp_min(1e-30)).item()
+    if not got.any():
+        return "Everything is 0."
     if got.abs().max() < 1e-12 * want.abs().max():
         return "Everything is 0, up to rounding."
-    if allclose(got, want * ratio, rtol=1e-5, atol=1e-8):
+    off = abs(ratio - 1) > 1e-4  # by less it is a small constant, added
+    if off and allclose(got, want * ratio, rtol=1e-5, atol=1e-8):
         return f"Everything is {times(ratio)} what it should be: look for a scale."
     if want.numel() > 1 and allclose(
         got - want, (got - want).flatten()[0].expand_as(want), rtol=1e-5, atol=1e-8
@@ -240,12 +254,22 @@ def preview(case: Case, inputs: list[str], got: Tensor, want: Tensor) -> str:
     tensors = {n: arg for n, arg in zip(inputs, case.args) if isinstance(arg, Tensor)}
     if got.device.type == "meta" or not tensors:
         return ""
-    tensors |= {"yours": got, "right": want}
-    rows = [(name, _corner(tensor)) for name, tensor in tensors.items()]
+    shown = {n: a for n, a in zip(inputs, case.args) if n in tensors or _brief(a)}
+    rows = [
+        (name, _corner(one) if isinstance(one, Tensor) else str(one))
+        for name, one in (shown | {"yours": got, "right": want}).items()
+    ]
     if rows[-1][1] == rows[-2][1]:  # they differ elsewhere, or in later digits
         return ""
     width = max(len(name) for name, _ in rows)
     return "\n\n```\n" + "\n".join(f"{n:<{width}}  {t}" for n, t in rows) + "\n```"
+
+
+def _brief(arg: Any) -> bool:
+    """Whether an input is a number, or a list of a few."""
+    few = isinstance(arg, list | tuple) and len(arg) < 10
+    numbers = arg if few else [arg]
+    return all(isinstance(one, bool | int | float) for one in numbers)
 
 
 def _corner(tensor: Tensor) -> str:

@@ -28,6 +28,7 @@ class Case:
         starts, learned: of the reference's weights, those that are not drawn, as it
             makes them, and the names of those that are learned.
         odd: no case to show where a plain one fails as well.
+        named: how many of the last arguments are handed over by their names.
     """
 
     args: tuple[Any, ...]
@@ -41,6 +42,7 @@ class Case:
     starts: dict[str, Tensor] | None = None
     learned: set[str] = field(default_factory=set)
     odd: bool = False
+    named: int = 0
 
     @property
     def types(self) -> set[object]:

@@ -50,7 +50,8 @@ METHODS = {
 }
 STATEMENTS = 12  # of a source whose lines are not shown
 BRIEF = 20  # characters of a piece that may be shown whole
-TOKEN = re.compile(r"\w+|\s+|[-+*/@<>=!&|^]+|[^\w\s]")
+TOKEN = re.compile(r"\w+|\s+|==|\*\*|//|[<>!]=|[^\w\s]")
+NAME = re.compile(r"\w+$")
 MODULES = ("torch", "F", "math", "nn")
 SQUASHING = ("tanh", "sigmoid", "softmax", "relu", "exp", "sqrt", "log")
 
@@ -113,10 +114,17 @@ class Edit:
         if self.now == "pass":
             name, equals, _ = self.was.partition(" = ")
             return f"`{name}` left as it was" if equals else "a line left out"
+        if self.now.startswith("list(") and self.now.endswith("[:1]"):
+            return "the loop's first round alone (is a `return` inside the loop?)"
+        turned = exchanged(self.was, self.now)
+        if turned and len(self.was) > BRIEF:
+            return f"numbers {turned[0]} and {turned[1]} exchanged"
         if self.line:
             told = f"`{_short(self.now)}` where {self.of} has `{_short(self.was)}`"
             return told if self.line == self.was else f"{told}, in `{self.line}`"
         was, now = fragments(self.was, self.now)
+        if not re.search(r"\w", was + now):
+            was, now = "", self.now
         if not now:
             brief = len(was) <= BRIEF
             return f"`{was}` left out" if brief else f"`{_short(self.now)}` alone"
@@ -137,17 +145,83 @@ def fragments(was: str, now: str) -> tuple[str, str]:
         if not before and after.startswith("."):
             around = re.sub(r"\(.+\)$", "(…)", after)
         return around.strip(), ""
+    if was in now and (head := re.match(r"[\w.]+(?=\()", was)):  # a call inside a call
+        return "", now.replace(was, f"{head[0]}(…)")
     old, new = map(TOKEN.findall, (was, now))
     pairs = enumerate(zip(old, new))
     first = next((i for i, (a, b) in pairs if a != b), min(len(old), len(new)))
-    old, new, behind = old[first:], new[first:], []
+    ahead, old, new, behind = old[:first], old[first:], new[first:], []
     while old and new and old[-1] == new[-1]:
         behind.append(old.pop())
         new.pop()
-    while behind and any(one.count("(") > one.count(")") for one in (old, new)):
-        old.append(behind[-1])
-        new.append(behind.pop())
+    while ahead and not all(map(_says, [one for one in (old, new) if one])):
+        piece = _last(ahead)
+        old.insert(0, piece)
+        new.insert(0, piece)
+    for shut, opened in (")(", "]["):
+        while ahead and any(one.count(shut) > one.count(opened) for one in (old, new)):
+            while ahead and ahead[-1] != opened:
+                ahead.pop()
+            name = ahead[-2] if ahead[-2:-1] and NAME.match(ahead[-2]) else ""
+            del ahead[-1 - bool(name) :]
+            old.insert(0, f"{name}{opened}… ")
+            new.insert(0, f"{name}{opened}… ")
+    both = [one for one in (old, new) if one]
+    operator = not NAME.match(both[0][-1]) and both[0][-1][-1] not in ")]"
+    while behind and (operator or any(map(_open, (old, new)))):
+        piece = behind.pop()
+        if operator and NAME.match(piece):
+            operator, chain = False, behind[-1:] in (["."], ["("], ["["])
+            piece = "…" if chain else piece
+        old.append(piece)
+        new.append(piece)
+        if piece == "…" and not any(map(_open, (old, new))):
+            break
     return "".join(old).strip(), "".join(new).strip()
+
+
+def _says(tokens: list[str]) -> bool:
+    """Whether a piece has a name in it."""
+    return any(re.match(r"[A-Za-z_]", token) for token in tokens)
+
+
+def _open(tokens: list[str]) -> bool:
+    """Whether a parenthesis is open at its end."""
+    text = "".join(tokens)
+    return any(text.count(a) > text.count(b) for a, b in ("()", "[]"))
+
+
+def _last(tokens: list[str]) -> str:
+    """Take the last operand or sign from a piece of code, what stands in its
+    parentheses as "…".
+    """
+    piece = tokens.pop()
+    if piece in (")", "]"):
+        depth = 1
+        while tokens and depth:
+            one = tokens.pop()
+            depth += (one in (")", "]")) - (one in ("(", "["))
+        piece = f"{one}…{piece}"
+        while tokens and (NAME.match(tokens[-1]) or tokens[-1] == "."):
+            piece = tokens.pop() + piece
+    return piece
+
+
+def exchanged(was: str, now: str) -> tuple[int, int] | None:
+    """Which two parts of a tuple were exchanged, counted from 1; None if none were."""
+    try:
+        pair = [ast.parse(text, mode="eval").body for text in (was, now)]
+    except SyntaxError:
+        return None
+    if not all(isinstance(one, ast.Tuple) for one in pair):
+        return None
+    old, new = ([ast.unparse(part) for part in one.elts] for one in pair)  # type: ignore[attr-defined]
+    if len(old) != len(new):
+        return None
+    other = [i + 1 for i, (a, b) in enumerate(zip(old, new)) if a != b]
+    if len(other) != 2 or sorted(old) != sorted(new):
+        return None
+    return other[0], other[1]
 
 
 def edits(source: str, of: str = "the reference") -> list[Edit]:

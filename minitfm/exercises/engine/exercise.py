@@ -23,6 +23,7 @@ from minitfm.exercises.engine.compare import (
     open_type,
     preview,
     same,
+    truths,
     wrong_dtype,
     wrong_shape,
     wrong_values,
@@ -39,17 +40,20 @@ from minitfm.exercises.engine.observe import (
     observe,
     parameters,
     unchanged,
+    written_in,
 )
 from minitfm.exercises.engine.relate import (
     HUNDREDS,
     LITTLE,
     ZERO,
     Rows,
+    constant,
     gradient_only,
     limit,
     one_case,
     relation,
     scaled,
+    training,
     weighs_a_little,
     zeros,
 )
@@ -239,6 +243,7 @@ class Exercise(Task):
         results: Sequence[tuple[str, str]] = (),
         axes: str = "",
         gradients: bool = True,
+        ones: bool = False,
         without: Sequence[str] = (),
         zeros: Sequence[str] = (),
         equal: str = "",
@@ -271,6 +276,7 @@ class Exercise(Task):
             results: name and axes of each result, where there are several.
             axes: the names of the result's axes, if not those behind the stub's arrow.
             gradients: compare gradients, too.
+            ones: 1 and 0 will do for True and False.
             without: standard inputs that make no sense here, by their note.
             zeros: inputs that are all 0 in a case of their own, by name.
             equal: sizes that are equal in a case of their own.
@@ -305,6 +311,7 @@ class Exercise(Task):
         self.forms = tuple(under(solution, form) for form in forms)
         self.zeros, self.equal = tuple(zeros), equal.split()
         self.gradients, self.without = gradients, tuple(without)
+        self.ones = ones
         self.special, self._inputs, self._init = special, inputs, init
         given, made = _documented(stub, shapes)
         self.shapes = {shape.name: shape for shape in given}
@@ -386,7 +393,19 @@ class Exercise(Task):
             cases.append(
                 self._case(draw, "with other numbers in the same sizes", sizes)
             )
+        optional = self._optional
+        if sizes and optional and isinstance(self.reference, type):
+            # and a layer that remembers what may be left out
+            note = f"without {optional}, after a call with it"
+            cases.append(self._case(draw, note, sizes, bare=True))
         return cases
+
+    @property
+    def _optional(self) -> str:
+        """The inputs that may be left out, in words."""
+        return " and ".join(
+            f"`{shape.name}`" for shape in self.shapes.values() if shape.optional
+        )
 
     @property
     def _drawable(self) -> bool:
@@ -416,12 +435,10 @@ class Exercise(Task):
 
     def _kinds(self) -> list[tuple[str, dict[str, int], dict[str, Any]]]:
         """Note, fixed sizes and options of the standard cases."""
-        optional = any(shape.optional for shape in self.shapes.values())
+        optional = bool(self._optional)
         masked = [s.name for s in self.shapes.values() if s.kind == "true"]
         numeric = any(map(_has_numbers, self._plain))
-        names = " and ".join(
-            f"`{shape.name}`" for shape in self.shapes.values() if shape.optional
-        )
+        names = self._optional
         kinds: list[tuple[str, dict[str, int], dict[str, Any]]] = []
         if optional:
             kinds.append((f"without {names}", {}, {"bare": True}))
@@ -454,6 +471,8 @@ class Exercise(Task):
         if masked and optional:
             note = "with a mask that leaves a row nothing"
             kinds.append((note, {}, {"empty": True}))
+            if numeric:  # scores of −10,000 that are allowed
+                kinds.append(("with numbers of size 1000", {}, {"spread": 1000.0}))
         if numeric and self.gradients:
             plain = {"grad": True, "spread": 0.5}
             kinds.append(("gradients", {}, plain))
@@ -521,7 +540,7 @@ class Exercise(Task):
         """Run one implementation on one case, a module perhaps ``after`` it was called
         with something else.
         """
-        return observe(
+        outcome = observe(
             self.reference,
             candidate,
             case,
@@ -535,6 +554,9 @@ class Exercise(Task):
             self._number,
             after,
         )
+        if self.ones:
+            outcome.values = tuple(map(truths, outcome.values))
+        return outcome
 
     @property
     def _number(self) -> bool:
@@ -625,7 +647,8 @@ class Exercise(Task):
         target = getattr(answer, "forward", None) if a_class else answer
         args = (None, *case.args) if a_class and target is not None else case.args
         # an object may raise what it likes when asked
-        trouble = guarded(misfit, target, args, seconds=1.0).value
+        named = self.inputs[len(case.args) - case.named : len(case.args)]
+        trouble = guarded(misfit, target, args, named, seconds=1.0).value
         who = "`forward`" if a_class else "The function"
         if not trouble:
             return ""
@@ -671,7 +694,9 @@ class Exercise(Task):
             ):
                 said = f"It returns its input `{name}` as it came."
                 return self._no(said, "unknown mistake", ("an input returned",))
-        found = explain.known(outcomes)
+        # many mistakes raise the same: what the learner wrote decides among them
+        written = written_in(answer) if self._only_raises(outcomes) else None
+        found = explain.known(outcomes, written)
         if found:
             return self._told(found, outcome)
         lists = [
@@ -690,8 +715,13 @@ class Exercise(Task):
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake", ("not the same twice",))
         rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
+        name, said = constant(rows)
+        if name:
+            message = self._difference(rows, case, outcome, truth)
+            message = message.replace(" Everything is 0.", "")
+            return self._no(f"{said} {message}", "unknown mistake", (name,))
         telling = self._telling(outcomes)
-        edit = explain.edit(outcomes) if self.explains and telling else None
+        edit = explain.edit(outcomes, written) if self.explains and telling else None
         if edit is not None:
             said = one_edit(edit)
             if outcome.raised:
@@ -704,7 +734,7 @@ class Exercise(Task):
             message = self._difference(rows, case, outcome, truth)
             message = message if said in message else f"{said} {message}"
             return self._no(message, "unknown mistake", (name,))
-        found = explain.pair(outcomes) if telling else []
+        found = explain.pair(outcomes) if telling and written is None else []
         if found:
             return self._told(found, outcome)
         if outcome.raised:
@@ -714,12 +744,15 @@ class Exercise(Task):
         name, said = limit(rows)
         if not name:
             name, said = zeros(rows)
+        if not name:
+            name, said = training(rows)
         if not name and gradient_only(rows):
             name = "the gradient"
         if not name and self._right_alone(answer, rows):
             name, said = "rows mixed", MIXED
         message = self._difference(rows, case, outcome, truth)
-        if not name and weighs_a_little(rows):
+        scores = "softmax" in self.source  # elsewhere nothing has a weight
+        if not name and scores and weighs_a_little(rows):
             name, said = "weighs a little", LITTLE
         if not name:
             name, said = one_case(rows)
@@ -773,6 +806,13 @@ class Exercise(Task):
             if (error := outcome.raised)
             else not same(outcome, truth) and not nothing_but_nan(outcome)
             for (case, truth), outcome in zip(self.truth(), outcomes)
+        )
+
+    def _only_raises(self, outcomes: list[Outcome]) -> bool:
+        """Whether all that fails ends in an exception."""
+        return all(
+            outcome.raised or same(outcome, due)
+            for outcome, (_, due) in zip(outcomes, self.truth())
         )
 
     def _told(self, found: Any, outcome: Outcome) -> Result:

@@ -52,17 +52,33 @@ class Explainer:
         truth = self.exercise.truth()
         return next(i for i in self.order if not same(outcomes[i], truth[i][1]))
 
-    def known(self, outcomes: list[Outcome]) -> Found:
-        """The known mistakes that give exactly these outcomes."""
-        return [
-            (one,)
+    def known(self, outcomes: list[Outcome], written: str | None = None) -> Found:
+        """The known mistakes that give exactly these outcomes; of several those that
+        are ``written`` there, if any is.
+        """
+        found = [
+            one
             for one in self.exercise.mistakes
             if self._gives(one.name, outcomes, one)
         ]
+        if written and len(found) > 1:
+            seen = [
+                one
+                for one in found
+                if one.patches and all(stands(new, written) for _, new in one.patches)
+            ]
+            found = seen or found
+        return [(one,) for one in found]
 
-    def edit(self, outcomes: list[Outcome]) -> Edit | None:
-        """The first single edit that does."""
+    def edit(self, outcomes: list[Outcome], written: str | None = None) -> Edit | None:
+        """The first single edit that does; where something is ``written``, only one
+        that stands in it.
+        """
         for source, edit in islice(self._edits(), EDITS):
+            if written is not None and not (
+                stands(edit.now, written) and not stands(edit.was, written)
+            ):
+                continue
             if self._gives((source, edit.label, edit.start), outcomes, source, edit):
                 return edit
         return None
@@ -139,6 +155,12 @@ class Explainer:
             outcome = self.exercise.observe(candidate, case)
             self._outcomes[key, index] = outcome
         return self._outcomes[key, index]
+
+
+def stands(piece: str, text: str) -> bool:
+    """Whether a piece of code stands in a text, however it is spaced."""
+    piece, text = ("".join(one.split()) for one in (piece, text))
+    return bool(piece) and piece in text
 
 
 def compiled(source: str, names: dict[str, Any]) -> Any:

@@ -87,6 +87,8 @@ def unevenly_labelled(draw: Draw) -> list[Case]:
     sure.scatter_add_(
         2, target.unsqueeze(2)[:, :1], torch.full((5, 1, 1), 1e4).double()
     )
+    early = target.roll(1, 0)
+    early[0, 0], early[1, :2] = 0, 0
     rare = logits.float().scatter_add(
         2, target.unsqueeze(2)[:1, :1], torch.full((1, 1, 1), -200.0)
     )
@@ -97,4 +99,6 @@ def unevenly_labelled(draw: Draw) -> list[Case]:
         Case((sure, target), (), "with a token whose loss is exactly 0"),
         Case((logits, target.roll(-1, 0)), (), "where the first row is padded"),
         Case((rare, target), (), "with a token of almost no probability"),
+        Case((logits, early), (), "with padding in front of a row"),
+        Case((logits, other, 3), (), "with `pad` by its name", named=1),
     ]

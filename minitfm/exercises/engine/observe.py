@@ -5,7 +5,7 @@ seen from outside.
 import copy
 import dis
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
@@ -148,7 +148,9 @@ def _call(
         if after:
             subject(*copy.deepcopy(after))
             torch.default_generator.manual_seed(seed)
-    value = subject(*args)
+    split = len(args) - case.named
+    names = inputs[split : len(args)]
+    value = subject(*args[:split], **dict(zip(names, args[split:])))
     changed = [
         name
         for name, arg, old in zip(inputs, args, before)
@@ -433,16 +435,17 @@ def parameters(thing: Any) -> list[str]:
     return list(inspect.signature(thing).parameters)
 
 
-def misfit(candidate: Any, args: tuple[Any, ...]) -> str:
-    """Why the candidate cannot be called with so many inputs, or "" if it can or does
-    not tell.
+def misfit(candidate: Any, args: tuple[Any, ...], named: Sequence[str] = ()) -> str:
+    """Why the candidate cannot be called with so many inputs, the last of them by these
+    names, or "" if it can or does not tell.
     """
     try:
         signature = inspect.signature(candidate)
     except (ValueError, TypeError):  # some builtins tell none
         return ""
     try:
-        signature.bind(*args)
+        split = len(args) - len(named)
+        signature.bind(*args[:split], **dict(zip(named, args[split:])))
     except TypeError as error:
         return str(error)
     return ""
@@ -458,6 +461,15 @@ def blank(answer: Any) -> bool:
         for one in dis.get_instructions(code)
         if one.opname != "LOAD_CONST" or not isinstance(one.argval, str)
     )
+
+
+def written_in(thing: Any) -> str:
+    """The source of a function, or of a class's `forward`; "" where none can be read."""
+    code = code_of(thing)
+    try:
+        return inspect.getsource(code) if code else ""
+    except (OSError, TypeError, IndexError, SyntaxError):
+        return ""
 
 
 def code_of(thing: Any) -> CodeType | None:

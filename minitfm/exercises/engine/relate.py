@@ -28,7 +28,7 @@ Axes = tuple[str, ...]
 Relation = tuple[str, str]  # its name, and the sentence
 ROUNDED = 4  # decimal places, at most
 ZERO = "is all 0"
-LITTLE = "It is almost right: what is masked still weighs a little. The score there is −∞, and no other number."
+LITTLE = "It is almost right, and quite right where nothing is masked: what is masked has a small share in the softmax's sum, or a small constant stands in a division. A masked score is −∞, and no other number."
 HUNDREDS = "with numbers of size 100"
 POINTWISE: dict[str, Callable[[Tensor], Tensor]] = {
     "the negative": torch.neg,
@@ -178,6 +178,35 @@ def _picked(right: Tensor, axis: int, index: int, keep: bool) -> Tensor:
     return one.unsqueeze(axis) if keep else one
 
 
+def constant(rows: Rows) -> Relation:
+    """Whether every number is the same in all cases, which says nothing of the code."""
+    found = set()
+    for _, got, _ in rows:
+        if got.raised or not got.values:
+            return "", ""
+        if any(value.device.type == "meta" for value in got.values):
+            return "", ""
+        for value in got.values:
+            found.update(value.flatten().tolist()[:1])
+            if len(found) > 1 or not bool((value == next(iter(found), 0)).all()):
+                return "", ""
+    if len(found) != 1 or len(rows) < 3:
+        return "", ""
+    number = found.pop()
+    told = number if isinstance(number, bool) else f"{number:.6g}"
+    said = f"Everything is {told}, whatever it is called with."
+    return "always the same number", said
+
+
+def training(rows: Rows) -> Relation:
+    """Whether only the cases in training mode fail, which differ by dropout."""
+    failed = [case.train for case, got, want in rows if not same(got, want)]
+    if not failed or not all(failed):
+        return "", ""
+    said = "It is right in evaluation and differs in training: there dropout is left out, or done once too often, or at another place."
+    return "dropout", said
+
+
 def zeros(rows: Rows) -> Relation:
     """Whether only the cases with zeros for an input fail."""
     failed = [case.note for case, got, want in rows if not same(got, want)]
@@ -221,9 +250,11 @@ def limit(rows: Rows) -> Relation:
         )
     if not any(HUNDREDS in note for _, _, note in failed):
         return "", ""  # a special case may differ in more than its size
+    masked = all(hides(case) for case, got, want in rows if not same(got, want))
+    hidden = "a masked score that is a low number and not −∞, " if masked else ""
     return (
         "a limit",
-        "It goes wrong only where the inputs are large: something keeps the numbers from going further, such as `clamp`, an ε inside a logarithm, or a probability so small that it becomes 0.",
+        f"It goes wrong only where the inputs are large: something keeps the numbers from going further, such as {hidden}`clamp`, an ε inside a logarithm, or a probability so small that it becomes 0.",
     )
 
 
@@ -246,6 +277,8 @@ def scaled(rows: Rows) -> Relation:
             continue
         a, b = a.double(), b.double()
         ratio = ((a * b).sum() / (b * b).sum()).item()
+        if not ratio:
+            return "", ""
         near = TOLERANCE.get(want.values[0].dtype, 1e-2) * 10
         if not torch.allclose(
             a, b * ratio, rtol=near, atol=near * b.abs().max().item()
@@ -282,13 +315,10 @@ def weighs_a_little(rows: Rows) -> bool:
     for case, got, want in rows:
         if case.device == "meta" or len(got.values) != len(want.values):
             return False
-        masks = [
-            a for a in case.args if isinstance(a, Tensor) and a.dtype == torch.bool
-        ]
-        hides = any(not bool(mask.all()) for mask in masks)
+        hidden = hides(case)
         if same(got, want):
-            plain = plain or not hides
-        elif not hides:
+            plain = plain or not hidden
+        elif not hidden:
             return False
         else:
             pairs = zip(got.values, want.values)
@@ -298,6 +328,12 @@ def weighs_a_little(rows: Rows) -> bool:
                 for a, b in pairs
             )
     return near and plain
+
+
+def hides(case: Case) -> bool:
+    """Whether a mask hides something in this case."""
+    masks = [a for a in case.args if isinstance(a, Tensor) and a.dtype == torch.bool]
+    return any(not bool(mask.all()) for mask in masks)
 
 
 def one_case(rows: Rows) -> Relation:
