@@ -1,6 +1,7 @@
 """The project's files agree with each other: one set of versions, one address, one pair of commands."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -256,6 +257,61 @@ def test_importing_the_package_stays_light() -> None:
         timeout=120,
     )
     assert json.loads(run.stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("hidden", "extra", "code"),
+    [
+        (
+            "tqdm",
+            "notebook",
+            (
+                "from minitfm.study.fit import fit; import torch;"
+                " fit(torch.nn.Linear(1, 1), None, [], 1)"
+            ),
+        ),
+        ("safetensors", "notebook", "import minitfm.translate.checkpoints"),
+        ("safetensors", "notebook", "import minitfm.web.weights"),
+        ("safetensors", "notebook", "import minitfm.translate.runs"),
+        ("anywidget", "notebook", "import minitfm.web.widgets"),
+        (
+            "matplotlib",
+            "notebook",
+            "from minitfm.study import plots; plots.use_style()",
+        ),
+        (
+            "pooch",
+            "notebook",
+            ("from minitfm.translate.corpora import data_folder as f; f()"),
+        ),
+        (
+            "tokenizers",
+            "text",
+            ("from minitfm.translate.tokenizers import characters as c; c(['a'])"),
+        ),
+        (
+            "sacrebleu",
+            "text",
+            ("from minitfm.translate.evaluation import chrf as c; c(['a'], ['a'])"),
+        ),
+    ],
+)
+def test_a_library_that_is_not_installed_is_named_with_its_extra(
+    hidden: str, extra: str, code: str
+) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", f"import sys; sys.modules[{hidden!r}] = None; {code}"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={key: value for key, value in os.environ.items() if key != "MINITFM_DATA"},
+    )
+    last = run.stderr.strip().splitlines()[-1]
+    assert re.fullmatch(
+        rf"ModuleNotFoundError: {hidden}[\w.]* is not installed; pip install"
+        rf" 'minitfm\[{extra}\]' brings it",
+        last,
+    ), run.stderr[-800:]
 
 
 def test_the_chapters_run_with_torch_numpy_and_jaxtyping_alone() -> None:

@@ -9,6 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from minitfm.study.extras import brought_by
+
 
 @dataclass
 class History:
@@ -74,8 +76,8 @@ def fit(
     stream = iter(batches)
     bar: Any = range(1, steps + 1)
     if progress:
-        from tqdm.auto import tqdm
-
+        with brought_by("notebook"):
+            from tqdm.auto import tqdm
         bar = tqdm(bar, leave=False)
     for step in bar:
         begin = time.perf_counter()

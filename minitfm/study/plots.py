@@ -17,6 +17,8 @@ import numpy as np
 from jaxtyping import Float
 from torch import Tensor
 
+from minitfm.study.extras import brought_by
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -76,10 +78,11 @@ def use_style() -> None:
     as a page shows them; Japanese text is drawn where the notebook extra's font is
     installed.
     """
-    import matplotlib as mpl
-    import matplotlib.pyplot as plt
-    from matplotlib import font_manager
-    from matplotlib.colors import LinearSegmentedColormap
+    with brought_by("notebook"):
+        import matplotlib as mpl
+        import matplotlib.pyplot as plt
+        from matplotlib import font_manager
+        from matplotlib.colors import LinearSegmentedColormap
 
     fonts = ["DejaVu Sans"]
     try:  # the font file alone: its package would change matplotlib's settings

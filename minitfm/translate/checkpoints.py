@@ -12,9 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from minitfm.study.extras import brought_by
+
+with brought_by("notebook"):
+    from safetensors import SafetensorError, safe_open
+    from safetensors.torch import save_file
 
 MODEL, STATE = "model.safetensors", "training.safetensors"
 BEST = "best.safetensors"
@@ -272,7 +276,7 @@ def restore(
         The checkpoint's ``position`` and its step.
 
     Raises:
-        ValueError: if it is of another model, or of another version of this package.
+        ValueError: if it is of another model.
     """
     tensors, _ = read(checkpoint / MODEL)
     state, position = read(checkpoint / STATE)
@@ -282,11 +286,6 @@ def restore(
         raise ValueError(
             f"{checkpoint} holds the weights of another model: {error}"
         ) from error
-    if missing := {"batches", "health", "step"} - position.keys():
-        raise ValueError(
-            f"{checkpoint} does not say its {' and '.join(sorted(missing))}; another"
-            " version of minitfm wrote it"
-        )
     prefix = "optimizer/"
     restore_optimizer(
         model,

@@ -15,6 +15,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from minitfm.study.extras import brought_by
+
 
 @dataclass(frozen=True)
 class Corpus:
@@ -266,10 +268,6 @@ def _show_notice(folder: Path, notice: str) -> None:
 
 
 def _pooch():
-    try:
+    with brought_by("notebook"):
         import pooch
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "pooch is not installed; pip install 'minitfm[notebook]' brings it"
-        ) from error
     return pooch

@@ -165,6 +165,11 @@ def claimed_training(
     if saved := whole_checkpoints(folder):
         check_same_training(saved[-1], description)
         position = restore(saved[-1], model, optimizer, rank)
+        if missing := {"batches", "health"} - position.keys():
+            raise ValueError(
+                f"{saved[-1]} does not say its {' and '.join(sorted(missing))}; another"
+                " version of minitfm wrote it"
+            )
         batches.load_state_dict(position["batches"])
         step, health = position["step"], Health(**position["health"])
         best = Best(**position.get("best", {}))
@@ -235,7 +240,9 @@ def claimed_training(
             if report and evaluate:
                 figures = evaluated(model, evaluate, device)
                 report.evaluated(step, figures)
-                if best.is_beaten(step, next(iter(figures.values()))):
+                # A stop between two checkpoints must not change what is the best.
+                usual = step == recipe.steps or step % recipe.checkpoint == 0
+                if usual and best.is_beaten(step, next(iter(figures.values()))):
                     save_best(folder, step, model, description)
             random = gathered(random_states(device), world)
             if rank == 0:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from minitfm.seq2seq import EncoderDecoder
 from minitfm.study import tasks
+from minitfm.study.extras import brought_by
 from minitfm.translate.presets import pairs
 from minitfm.translate.tokenizers import Tokenizer
 from minitfm.translate.translation import translate
@@ -60,7 +61,8 @@ def bleu(
     resamples: int = 1000,
 ) -> Score:
     """BLEU by sacreBLEU, with its signature and a 95 % interval by the bootstrap."""
-    from sacrebleu.metrics import BLEU
+    with brought_by("text"):
+        from sacrebleu.metrics import BLEU
 
     metric = BLEU(tokenize=tokenize)
     score = metric.corpus_score(
@@ -78,7 +80,8 @@ def chrf(written: Sequence[str], references: Sequence[str]) -> Score:
     """chrF by sacreBLEU, with its signature: characters in place of words, so that
     languages without spaces can be scored as well (Popović 2015).
     """
-    from sacrebleu.metrics import CHRF
+    with brought_by("text"):
+        from sacrebleu.metrics import CHRF
 
     metric = CHRF()
     score = metric.corpus_score(list(written), [list(references)])

@@ -7,6 +7,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+from minitfm.study.extras import brought_by
+
 COLUMNS = ("step", "seconds", "rate", "loss", "tokens_per_second", "evaluation")
 
 
@@ -49,12 +51,8 @@ class Report:
         notebook = in_notebook()
         self.bar: Any = None
         if shown:
-            try:
+            with brought_by("notebook"):
                 from tqdm.auto import tqdm
-            except ModuleNotFoundError:
-                raise ModuleNotFoundError(
-                    "tqdm is not installed; pip install 'minitfm[notebook]' brings it"
-                ) from None
 
             hidden = (
                 False if notebook else None

@@ -9,6 +9,7 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
+from minitfm.study.extras import brought_by
 from minitfm.study.vocabulary import BOS, EOS, PAD, SPECIAL
 
 UNKNOWN = "\ufffd"  # �, Unicode's sign for a character that could not be read
@@ -186,10 +187,6 @@ def symbol_library(symbols: Sequence[str], split: Any) -> Any:
 
 
 def _library() -> Any:
-    try:
+    with brought_by("text"):
         import tokenizers
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "tokenizers is not installed; pip install 'minitfm[text]' brings it"
-        ) from error
     return tokenizers

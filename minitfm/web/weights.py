@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from safetensors.torch import load, save
 from torch import Tensor, nn
 
+from minitfm.study.extras import brought_by
 from minitfm.study.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
+
+with brought_by("notebook"):
+    from safetensors.torch import load, save
 
 
 def pack(

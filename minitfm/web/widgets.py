@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import anywidget
 import torch
 import traitlets
 from jaxtyping import Float
 from torch import Tensor
 
 from minitfm.seq2seq import greedy
+from minitfm.study.extras import brought_by
 from minitfm.study.vocabulary import BOS, EOS, SPECIAL, Vocabulary
 from minitfm.transformer import Transformer
 from minitfm.web.pages import (
@@ -24,6 +24,9 @@ from minitfm.web.pages import (
     live_html,
 )
 from minitfm.web.weights import pack
+
+with brought_by("notebook"):
+    import anywidget
 
 DIGITS = 3  # of a weight; more are not seen in a picture, and make the page heavier
 

@@ -318,9 +318,13 @@ def test_a_training_that_goes_on_is_one_that_never_stopped(tmp_path, make):
     whole = run(built(), tmp_path / "whole", chosen=recipe(steps=24), evaluate=curious)
     for steps in (4, 8, 8, 24):
         torch.manual_seed(steps)  # whatever happened to the generator meanwhile
-        model = run(built(), tmp_path / "parts", chosen=recipe(steps=steps))
+        chosen = recipe(steps=steps)
+        model = run(built(), tmp_path / "parts", chosen=chosen, evaluate=curious)
         assert not model.training
     assert same(whole, model)
+    assert same(whole, run(built(), tmp_path / "unseen", chosen=recipe(steps=24))), (
+        "to evaluate changes nothing"
+    )
     names = [path.name for path in checkpoints(tmp_path / "whole")]
     assert names == [path.name for path in checkpoints(tmp_path / "parts")]
     for name, file in itertools.product(
