@@ -1,6 +1,6 @@
 """Pages that follow the course's own lists: ``{chapters}`` draws the table of chapters
-from ``minitfm.CHAPTERS``, ``{exercise-index}`` the exercises from their catalogues, and
-``{shown}`` leads from a question to the cell that answers it.
+from ``minitfm.CHAPTERS``, ``{exercise-index}`` the exercises from their catalogues,
+``{shown}`` leads from a question to the cell that answers it, ``{tested}`` to a test.
 """
 
 import importlib
@@ -213,9 +213,31 @@ def heading_above(notebook: Path, wanted: str) -> str:
     )
 
 
+class TestedRole(SphinxRole):
+    """A link to a test: ``{tested}`test_attention.py::test_equation_1` ``, as seen from
+    ``tests``; one that does not exist is a warning.
+    """
+
+    def run(self) -> tuple[list[nodes.Node], list[nodes.system_message]]:
+        """Make the link to the file in the repository."""
+        file, _, name = self.text.partition("::")
+        path = Path(self.env.srcdir, "tests", file)
+        if not path.is_file() or f"\ndef {name}(" not in path.read_text("utf-8"):
+            message = self.inliner.reporter.warning(
+                f"there is no test {self.text}", line=self.lineno
+            )
+            return [nodes.literal(name, name)], [message]
+        self.env.note_dependency(str(path))
+        repository = self.env.config.html_theme_options["repository_url"]
+        words = name.removeprefix("test_").replace("_", " ")
+        uri = f"{repository}/blob/main/tests/{file}"
+        return [nodes.reference(words, words, refuri=uri, internal=False)], []
+
+
 def setup(app: Sphinx) -> None:
     """Teach Sphinx the above."""
     app.add_directive("chapters", ChaptersDirective)
     app.add_directive("chapters-written", WrittenDirective)
     app.add_directive("exercise-index", ExerciseIndexDirective)
+    app.add_role("tested", TestedRole())
     app.add_role("shown", ShownRole())
