@@ -33,7 +33,7 @@ def test_the_page_has_every_part_of_the_paper(item: str) -> None:
 
 
 def test_every_row_leads_somewhere_or_says_why_not() -> None:
-    rows = re.findall(r"^\* - (\*\*.*)\n  - (.*)$", TEXT, re.MULTILINE)
+    rows = re.findall(r"^(\*\*.*)\n: (.*)$", TEXT, re.MULTILINE)
     assert len(rows) >= len(set(ITEMS))
     for item, here in rows:
         assert re.search(r"\{(shown|tested|doc)\}`|^Not reproduced: ", here), item

@@ -611,6 +611,41 @@ def test_the_table_of_chapters_follows_the_list(
     assert all(any(title in part for part in parts) for _, title in PARTS)
 
 
+def test_the_welcome_page_has_one_button_and_it_begins(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    soup = soups["book/index.html"]
+    buttons = soup.select("article a.sd-btn")
+    assert [button["href"] for button in buttons] == ["../notebooks/01_rnn.html"]
+    before = buttons[0].find_all_previous(["p", "h1"])
+    words = " ".join(tag.get_text() for tag in before if tag.find_parent("article"))
+    assert "A free course" in words
+    assert "ChatGPT, piece by piece on your own laptop" in words
+    assert len(words.split()) < 40, "ten seconds"
+
+
+def test_both_paths_take_the_minutes_of_their_chapters(
+    soups: dict[str, BeautifulSoup],
+) -> None:
+    cards = soups["book/index.html"].select(".paths .sd-card")
+    assert len(cards) == 2
+    written = [chapter for chapter in CHAPTERS if chapter.written]
+    short = [chapter for chapter in CHAPTERS if chapter.number in (4, 5, 6, 9)]
+    for card, chapters in zip(cards, (written, short)):
+        pages = [link["href"] for link in card.select(".sd-card-body a")]
+        assert pages == [f"../notebooks/{c.notebook}.html" for c in chapters]
+        told = re.findall(r"(\d+) h (\d\d) min", card.select_one(".sd-card-footer").get_text())  # fmt: skip
+        reading, exercises = (60 * int(hours) + int(rest) for hours, rest in told)
+        assert reading == sum(chapter.minutes for chapter in chapters)
+        asked = [
+            int(minutes)
+            for chapter in chapters
+            for cell in nbformat.read(ROOT / f"notebooks/{chapter.notebook}.ipynb", 4).cells
+            for minutes in re.findall(r"^### Exercise .* · (\d+) min", cell.source, re.MULTILINE)
+        ]  # fmt: skip
+        assert exercises == sum(asked) > 0
+
+
 def test_the_contents_put_each_chapter_into_its_part() -> None:
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
     for place, (first, title) in enumerate(PARTS):

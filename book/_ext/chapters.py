@@ -1,6 +1,7 @@
 """Pages that follow the course's own lists: ``{chapters}`` draws the table of chapters
-from ``minitfm.CHAPTERS``, ``{exercise-index}`` the exercises from their catalogues,
-``{shown}`` leads from a question to the cell that answers it, ``{tested}`` to a test.
+from ``minitfm.CHAPTERS``, ``{paths}`` two ways through them, ``{exercise-index}`` the
+exercises from their catalogues; ``{shown}`` leads from a question to the cell that
+answers it, ``{tested}`` to a test.
 """
 
 import importlib
@@ -18,6 +19,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 import minitfm
 from minitfm import CHAPTERS, PARTS, Chapter
 
+SHORT_WAY = (4, 5, 6, 9)  # numbers of chapters, for those in a hurry
 NUMERALS = ("I", "II", "III", "IV", "V")
 ASKED = re.compile(r"### (Exercise \d+: ([^★\n]+?) (★+☆*) · (\d+) min)")
 BEGINNING = re.compile(r".{50,}?[.?](?=\s|$)", re.DOTALL)  # whole sentences
@@ -111,6 +113,47 @@ class WrittenDirective(FromMarkdown):
             " others are listed so that you can see where the road leads; they have no"
             " pages yet."
         )
+
+
+class PathsDirective(FromMarkdown):
+    """Two paths through the course, each with its chapters and their minutes."""
+
+    def run(self) -> list[nodes.Node]:
+        """Make a card for each."""
+        self.env.note_dependency(minitfm.__file__)
+        here = [chapter for chapter in CHAPTERS if self.exists(chapter)]
+        short = [chapter for chapter in here if chapter.number in SHORT_WAY]
+        return self.parsed(
+            ":::::{grid} 1 1 2 2\n:gutter: 3\n:class-container: paths\n\n"
+            + self.card("All of it", here, "From a network that reads one symbol after"
+                        " another to the whole Transformer.")
+            + self.card("The short way", short, "Attention and what is built of it. You"
+                        " have met a recurrent network, and believe the rest for now.")
+            + ":::::\n"
+        )  # fmt: skip
+
+    def card(self, title: str, chapters: list[Chapter], what: str) -> str:
+        """A path's card."""
+        steps = " → ".join(
+            f"{{doc}}`{chapter.number} </notebooks/{chapter.notebook}>`"
+            for chapter in chapters
+        )
+        reading = sum(chapter.minutes for chapter in chapters)
+        exercises = sum(
+            minutes
+            for chapter in chapters
+            for _, minutes in self.asked(chapter).values()
+        )
+        return (
+            f"::::{{grid-item-card}} {title}\n{what}\n\nChapters {steps}\n"
+            f":::{{card-footer}}\n{duration(reading)} to read and run, "
+            f"{duration(exercises)} for the exercises\n:::\n::::\n\n"
+        )
+
+
+def duration(minutes: int) -> str:
+    """Minutes in hours: 3 h 10 min."""
+    return f"{minutes // 60} h {minutes % 60:02} min"
 
 
 class ExerciseIndexDirective(FromMarkdown):
@@ -238,6 +281,7 @@ def setup(app: Sphinx) -> None:
     """Teach Sphinx the above."""
     app.add_directive("chapters", ChaptersDirective)
     app.add_directive("chapters-written", WrittenDirective)
+    app.add_directive("paths", PathsDirective)
     app.add_directive("exercise-index", ExerciseIndexDirective)
     app.add_role("tested", TestedRole())
     app.add_role("shown", ShownRole())
