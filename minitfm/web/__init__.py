@@ -3,7 +3,8 @@ attention, of many figures and of a soft dictionary.
 
 ``AttentionView``, ``LiveTransformer``, ``Frames`` and ``SoftLookup`` are widgets for
 the notebook. Their modules in ``static`` need no kernel, so the site (through
-``minitfm.web.sphinx``) shows the same.
+``minitfm.web.sphinx``) shows the same. ``date_model`` and ``read_date`` are the site's
+model in Python.
 """
 
 from importlib import import_module
@@ -12,10 +13,26 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minitfm.web.frames import Frames
     from minitfm.web.lookup import SoftLookup
+    from minitfm.web.reading import date_model, date_model_facts, read_date
     from minitfm.web.widgets import Attention, AttentionView, LiveTransformer
 
-__all__ = ["Attention", "AttentionView", "Frames", "LiveTransformer", "SoftLookup"]
-_MODULES = {"Frames": "frames", "SoftLookup": "lookup"}
+__all__ = [
+    "Attention",
+    "AttentionView",
+    "Frames",
+    "LiveTransformer",
+    "SoftLookup",
+    "date_model",
+    "date_model_facts",
+    "read_date",
+]
+_MODULES = {
+    "Frames": "frames",
+    "SoftLookup": "lookup",
+    "date_model": "reading",
+    "date_model_facts": "reading",
+    "read_date": "reading",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -19,11 +19,12 @@ ELEMENTS = {
 DATE_MODEL = "dates.safetensors"
 DATE_PROMPT = "A date in English"
 DATE_EXAMPLES = (
-    "4 March 2025",
-    "Saturday, 14 October 2017",
-    "Oct 3, 1987",
-    "1999/12/31",
-    "Sun, 01 Feb 2048",
+    "Tuesday, 4 March 2025",
+    "march 4th, 2025",
+    "3/4/2025",
+    "25.12.1999",
+    "14-Jul-1789",
+    "31 April 2025",
 )
 WITHOUT = (
     "This view comes alive with JavaScript, on the course's website or in a running"
@@ -66,17 +67,44 @@ def attention_html(data: dict[str, Any]) -> str:
     )
 
 
-def live_html(
-    model: str, prompt: str = DATE_PROMPT, examples: Sequence[str] = DATE_EXAMPLES
-) -> str:
-    """A live Transformer for a page; `model` is the address of its file, as seen from
-    the page.
+def read_facts(file: bytes) -> dict[str, Any]:
+    """What a file of `weights.pack` says of itself: config, symbols, longest, about.
+
+    A safetensors file begins with eight bytes of length, then a JSON header of that
+    length.
     """
-    examples_json = json.dumps(list(examples), ensure_ascii=False)
-    return (
-        f'<minitfm-live model="{escape(model)}" prompt="{escape(prompt)}"'
-        f' examples="{escape(examples_json)}"><p>{WITHOUT}</p></minitfm-live>'
-    )
+    length = int.from_bytes(file[:8], "little")
+    return json.loads(json.loads(file[8 : 8 + length])["__metadata__"]["minitfm"])
+
+
+def live_html(
+    model: str,
+    prompt: str = DATE_PROMPT,
+    examples: Sequence[str] = DATE_EXAMPLES,
+    *,
+    play: bool = False,
+) -> str:
+    """A live Transformer for a page.
+
+    What a model of ours says of its training goes along, so that a reader knows before
+    anything is fetched.
+
+    Args:
+        model: the address of its file, as seen from the page.
+        prompt: what the reader is asked for.
+        examples: texts to try at a click; the first one fills the field.
+        play: translate the first example by itself, once, when the reader sees it.
+    """
+    file = STATIC / model.rpartition("/")[2]
+    about = read_facts(file.read_bytes())["about"] if file.is_file() else {}
+    attributes = {
+        "model": model,
+        "prompt": prompt,
+        "examples": json.dumps(list(examples), ensure_ascii=False),
+        "about": json.dumps(about, ensure_ascii=False),
+    }
+    written = "".join(f' {name}="{escape(text)}"' for name, text in attributes.items())
+    return f"<minitfm-live{written}{' play' * play}><p>{WITHOUT}</p></minitfm-live>"
 
 
 def attention_page(title: str, views: Sequence[tuple[str, dict[str, Any]]]) -> str:

@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 from docutils import nodes
+from docutils.parsers.rst import directives
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -26,11 +27,16 @@ from minitfm.web.pages import (
 
 
 class LiveTransformerDirective(SphinxDirective):
-    """A live Transformer; the options `prompt`, `examples` (a JSON list) and `model` (a
-    file in `static`).
+    """A live Transformer; the options `prompt`, `examples` (a JSON list), `model` (a
+    file in `static`) and `play` (the first example is translated by itself, once).
     """
 
-    option_spec = {"prompt": str, "examples": json.loads, "model": str}  # noqa: RUF012
+    option_spec = {  # noqa: RUF012
+        "prompt": str,
+        "examples": json.loads,
+        "model": str,
+        "play": directives.flag,
+    }
 
     def run(self) -> list[nodes.Node]:
         """Make the element, with the address of its model as seen from this page."""
@@ -39,6 +45,7 @@ class LiveTransformerDirective(SphinxDirective):
             f"{to_root}_static/minitfm/{self.options.get('model', DATE_MODEL)}",
             self.options.get("prompt", DATE_PROMPT),
             self.options.get("examples", DATE_EXAMPLES),
+            play="play" in self.options,
         )
         return [nodes.raw("", html, format="html")]
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from minitfm.study.extras import brought_by
 from minitfm.study.vocabulary import Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
+from minitfm.web.pages import read_facts
 
 with brought_by("notebook"):
     from safetensors.torch import load, save
@@ -53,14 +54,6 @@ def pack(
         for name, parameter in model.named_parameters()
     }
     return save(weights, {"minitfm": json.dumps(facts, ensure_ascii=False)})
-
-
-def read_facts(file: bytes) -> dict[str, Any]:
-    """What a file of `pack` says of itself: config, symbols, longest, about."""
-    length = int.from_bytes(
-        file[:8], "little"
-    )  # the format: eight bytes of length, then a JSON header of that length
-    return json.loads(json.loads(file[8 : 8 + length])["__metadata__"]["minitfm"])
 
 
 def unpack(file: bytes) -> tuple[Transformer, Vocabulary]:

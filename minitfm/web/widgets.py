@@ -23,6 +23,7 @@ from minitfm.web.pages import (
     bundle,
     live_html,
 )
+from minitfm.web.reading import date_model, date_model_facts
 from minitfm.web.weights import pack
 
 with brought_by("notebook"):
@@ -308,13 +309,15 @@ class LiveTransformer(PageWidget):
     attention of every step.
 
     In a running notebook it is the model given here; the static book has no kernel to
-    take it from, and shows a model that the site brings along.
+    take it from, and shows a model that the site brings along. ``shipped()`` is that
+    model in both.
     """
 
     _esm = bundle("live.js")
     file = traitlets.Bytes().tag(sync=True)
     prompt = traitlets.Unicode().tag(sync=True)
     examples: traitlets.List = traitlets.List().tag(sync=True)
+    about = traitlets.Dict().tag(sync=True)
 
     def __init__(
         self,
@@ -325,6 +328,7 @@ class LiveTransformer(PageWidget):
         prompt: str = DATE_PROMPT,
         examples: Sequence[str] = DATE_EXAMPLES,
         page_model: str = f"../_static/minitfm/{DATE_MODEL}",
+        about: dict[str, Any] | None = None,
     ) -> None:
         """Hand a model over to the reader's browser, in half precision.
 
@@ -337,13 +341,22 @@ class LiveTransformer(PageWidget):
             examples: texts to try at a click.
             page_model: the model of the static page: the address of its file as seen
                 from there.
+            about: what the panel says of the training, as in the file of ``shipped``;
+                nothing unless given.
         """
         super().__init__(
-            file=pack(model, vocabulary, longest=longest),
+            file=pack(model, vocabulary, longest=longest, about=about),
             prompt=prompt,
             examples=list(examples),
+            about=about or {},
         )
         self.page_model = page_model
+
+    @classmethod
+    def shipped(cls) -> "LiveTransformer":
+        """The model of the website, in a notebook, too: that of ``date_model()``."""
+        facts = date_model_facts()
+        return cls(*date_model(), longest=facts["longest"], about=facts["about"])
 
     def html(self) -> str:
         """The same for a page, with the site's model."""

@@ -2,11 +2,13 @@
 //
 //     <minitfm-live model="../_static/minitfm/dates.safetensors" prompt="A date in English" examples='["4 March 2025"]'>
 //
-// Nothing heavy is fetched before the reader asks for a translation. In a notebook, the widget (the default export)
-// hands over the reader's own model as bytes instead of an address.
+// Nothing heavy is fetched before the reader asks for a translation, or, with the attribute `play`, sees the element.
+// `about` is what the model's file says of its training. In a notebook, the widget (the default export) hands over the
+// reader's own model as bytes instead of an address.
 
 const LIKELIEST = 5; // bars of the next token's probabilities
 const PAUSE = 450; // milliseconds between two tokens, for readers who welcome motion
+const SURE = 0.99; // a token that is surer than this is not marked
 
 const STYLE = `
 :host { display: block; container-type: inline-size; margin: 1rem 0; padding: 1rem; border-radius: 10px;
@@ -15,7 +17,7 @@ const STYLE = `
   --muted: var(--pst-color-text-muted, var(--jp-content-font-color2, color-mix(in srgb, currentColor 75%, transparent)));
   --edge: var(--pst-color-border, var(--jp-border-color1, color-mix(in srgb, currentColor 25%, transparent)));
   --soft: color-mix(in srgb, currentColor 7%, transparent);
-  --blue: #0072b2; --on-blue: #fff;
+  --blue: #0072b2; --on-blue: #fff; --orange: #d55e00;
   --mono: var(--pst-font-family-monospace, var(--jp-code-font-family, ui-monospace, monospace));
   font: 14px/1.4 var(--pst-font-family-base, var(--jp-ui-font-family, system-ui, sans-serif)); }
 [hidden] { display: none !important; }
@@ -32,15 +34,30 @@ button.go:hover { filter: brightness(1.1); }
 .examples { display: flex; flex-wrap: wrap; gap: .35rem; align-items: center; margin: .6rem 0 0; color: var(--muted); }
 .examples button { font: 13px var(--mono); color: inherit; white-space: pre; }
 .status { margin: .6rem 0 0; min-height: 1.4em; color: var(--muted); }
-.status.problem { color: inherit; border-left: 3px solid #d55e00; padding-left: .6rem; }
+.status.problem { color: inherit; border-left: 3px solid var(--orange); padding-left: .6rem; }
 .retry { margin-top: .4rem; border-color: var(--muted); }
 .stage { border-top: 1px solid var(--edge); margin-top: .75rem; padding-top: .75rem; }
 .two { display: grid; grid-template-columns: 3fr 2fr; gap: 1rem 2rem; }
 @container (max-width: 600px) { .two { grid-template-columns: minmax(0, 1fr); } }
 .title { font-weight: 600; margin: 0 0 .4rem; }
-.written { display: flex; flex-wrap: wrap; gap: 3px; min-height: 42px; }
-.written button { font: 19px/1 var(--mono); min-width: 30px; min-height: 40px; padding: 0 .3rem; }
+.written { display: flex; flex-wrap: wrap; gap: 3px; min-height: 46px; }
+.written button { font: 19px/1 var(--mono); min-width: 30px; min-height: 46px; padding: 4px .3rem 0; }
 .written button.special { font-size: 13px; color: var(--muted); }
+.written button::after { content: attr(data-sure); display: block; min-height: 11px; margin-top: 3px; font: 11px/1 var(--pst-font-family-base, system-ui, sans-serif); color: var(--muted); }
+.written button.least { border-bottom: 3px solid var(--orange); }
+.least-sure { margin: .6rem 0 0; }
+.least-sure button { min-height: 26px; padding: 0 .4rem; font: 15px/1 var(--mono); border-bottom: 3px solid var(--orange); }
+.meaning { margin: .6rem 0 0; font-weight: 600; }
+.meaning.warn { border-left: 3px solid var(--orange); padding-left: .6rem; }
+details.about { margin-top: .75rem; }
+details.about summary { cursor: pointer; color: var(--muted); min-height: 26px; }
+details.about p, details.about ul { margin: .4rem 0; } details.about ul { padding-left: 1.2rem; }
+details.about ul li { display: list-item; height: auto; }
+.forms { overflow-x: auto; }
+table { border-collapse: collapse; width: 100%; } caption { text-align: left; padding: 0 0 .3rem; }
+th, td { text-align: left; padding: .15rem .6rem .15rem 0; border-bottom: 1px solid var(--edge); font-weight: 400; vertical-align: top; }
+thead th { font-weight: 600; } td:last-child, th:last-child { text-align: right; padding-right: 0; font-variant-numeric: tabular-nums; white-space: nowrap; }
+td:nth-child(2) { font-family: var(--mono); }
 .written button.now { border-color: var(--blue); box-shadow: inset 0 0 0 1px var(--blue); font-weight: 700; background: color-mix(in srgb, var(--blue) 18%, transparent); }
 .written button.later { color: var(--muted); border-style: dashed; }
 .steps { display: flex; align-items: center; gap: .5rem; margin-top: .75rem; }
@@ -62,6 +79,7 @@ const MARKUP = `<style>${STYLE}</style>
 <p class="examples" hidden>Try</p>
 <p class="status" role="status">The model is fetched when you ask for a translation, and runs in your browser.</p>
 <button type="button" class="retry" hidden>Retry</button>
+<p class="meaning" aria-live="polite"></p>
 <div class="stage" hidden>
   <div class="two">
     <div>
@@ -72,16 +90,36 @@ const MARKUP = `<style>${STYLE}</style>
         <label for="step"></label><input id="step" type="range" min="1">
         <button type="button" class="on" aria-label="One step on">›</button>
       </div>
+      <p class="least-sure"></p>
     </div>
     <div><div class="title question"></div><ol aria-label="Likeliest next tokens"></ol></div>
   </div>
   <minitfm-attention></minitfm-attention>
-</div>`;
+</div>
+<details class="about" hidden><summary>What this model was trained on, and what it cannot know</summary><div></div></details>`;
 
+const argmax = (x) => x.reduce((best, number, i) => (number > x[best] ? i : best), 0);
 const visible = (token) => (token === " " ? "␣" : token.replace(/^<([a-z]+)>$/, "⟨$1⟩"));
 const japanese = (text) => /[\u3040-\u30ff\u4e00-\u9fff]/.test(text);
 const quoted = (characters) => characters.map((character) => `“${visible(character)}”`).join(", ");
+const percent = (share) => (share < 0.001 ? "< 0.1 %" : share > 0.999 ? "> 99.9 %" : `${(100 * share).toFixed(1)} %`);
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
+
+const MONTHS = "January February March April May June July August September October November December".split(" ");
+
+/** What a Japanese date of the model means, in a sentence; nothing if it is no such date (minitfm.web.reading). */
+export function meaning(written) {
+  if (written === "？") return { sentence: "The model writes ？: it reads no day in this.", warn: true };
+  const found = /^(\d+)年(\d+)月(\d+)日(?:か(\d+)月(\d+)日)?(.曜日)?$/.exec(written);
+  if (!found) return null;
+  const [, year, month, day, otherMonth, otherDay] = found.map(Number);
+  const name = (m, d) => `${d} ${MONTHS[m - 1] ?? `(month ${m})`}`;
+  if (!otherMonth) return { sentence: `That is ${name(month, day)} ${year}.`, warn: false };
+  return {
+    sentence: `This can mean two days, ${name(month, day)} or ${name(otherMonth, otherDay)} ${year}; the model writes both, with か (“or”) between them.`,
+    warn: true,
+  };
+}
 
 /** What the attention view shows after some steps: the source never changes, each step adds a query of the decoder. */
 export function viewsOf(symbols, source, steps) {
@@ -128,6 +166,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   #steps = [];
   #shown = 0;
   #reload = false; // a module that did not arrive is fetched again only by a new page
+  #watch = null; // of `play`
   #follows = true; // until the reader takes the slider
 
   constructor() {
@@ -145,6 +184,9 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     this.#$(".retry").addEventListener("click", () => {
       if (this.#reload) location.reload();
       else this.translate(this.#$("input").value);
+    });
+    this.#$(".least-sure").addEventListener("click", (event) => {
+      if (event.target.dataset.step) this.#goTo(Number(event.target.dataset.step));
     });
     this.#$("#step").addEventListener("input", (event) => this.#goTo(Number(event.target.value)));
     this.#$(".back").addEventListener("click", () => this.#goTo(this.#shown - 1));
@@ -167,10 +209,56 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       });
       return button;
     }));
+    this.#describe(JSON.parse(this.getAttribute("about") ?? "{}"));
+    if (this.hasAttribute("play")) this.#playOnce();
   }
 
   disconnectedCallback() {
     this.#run++;
+    this.#watch?.disconnect();
+  }
+
+  /** Translate the first example when the reader sees it; not for one who prefers less motion or saves data. */
+  #playOnce() {
+    const wanted = !matchMedia("(prefers-reduced-motion: reduce)").matches && !navigator.connection?.saveData;
+    if (!wanted || !globalThis.IntersectionObserver) return;
+    this.#watch = new IntersectionObserver((entries) => {
+      if (!entries.some((entry) => entry.isIntersecting)) return;
+      this.#watch.disconnect();
+      const start = () => {
+        if (this.isConnected && !this.#run) this.translate(this.#$("input").value); // unless the reader was faster
+      };
+      if (document.readyState === "complete") start();
+      else addEventListener("load", start, { once: true });
+    }, { threshold: 0.5 });
+    this.#watch.observe(this.#$("form"));
+  }
+
+  /** Say what the model was trained on: forms with examples and held-out results, years, limits. */
+  #describe({ pairs, forms, years, held_out: tested, exact_match: right, cannot }) {
+    this.#$(".about").hidden = !forms;
+    if (!forms) return;
+    const make = (tag, text = "", ...children) => {
+      const element = document.createElement(tag);
+      element.append(text, ...children);
+      return element;
+    };
+    const row = (tag, ...cells) => make("tr", "", ...cells.map((text) => make(tag, text)));
+    const table = make("table", "",
+      make("caption", `Right: the share of ${tested} other texts of each form of which it gets every character right. Their days are in no text that it learned from.`),
+      make("thead", "", row("th", "form", "such as", "right")),
+      make("tbody", "", ...Object.entries(forms).map(([form, example]) => row("td", form, example, `${(100 * right[form]).toFixed(1)} %`))));
+    table.querySelectorAll("thead th").forEach((cell) => (cell.scope = "col"));
+    const scrolls = make("div", "", table);
+    Object.assign(scrolls, { className: "forms", tabIndex: 0 });
+    scrolls.setAttribute("role", "group");
+    scrolls.setAttribute("aria-label", "Forms of dates");
+    this.#$(".about div").replaceChildren(
+      make("p", `${pairs.toLocaleString("en")} texts that a program made: days from ${years[0]} to ${years[1]}, in these forms, in upper and lower case, with and without weekday.`),
+      scrolls,
+      make("p", "What it cannot know:"),
+      make("ul", "", ...cannot.map((text) => make("li", text))),
+    );
   }
 
   /** The model as bytes, instead of an address in the attribute `model`. */
@@ -252,6 +340,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
     this.#source = [...text];
     this.#steps = [];
+    this.#mean(null);
     this.#follows = true;
     let computing = 0;
     const writing = model.greedy(model.tokens(text).ids);
@@ -272,6 +361,8 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     const stopped = this.#steps.at(-1).written === 2;
     // The last thing to look at is the last token of the translation; the end of it is one step on.
     this.#show(model, this.#follows ? Math.max(1, count - (stopped ? 1 : 0)) : this.#shown);
+    const written = this.#steps.filter(({ written }) => written > 2).map(({ written }) => model.symbols[written]).join("");
+    this.#mean(stopped ? meaning(written) : null);
     const ended = stopped ? "" : " The model did not write ⟨eos⟩; it was stopped.";
     this.#say(`Done: ${count} tokens, ${(computing / count).toFixed(1)} ms of computing each, all of it in your browser.${ended}`);
   }
@@ -285,6 +376,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   #fail(sentence, retry = false) {
     this.#steps = [];
     this.#$(".stage").hidden = true;
+    this.#mean(null);
     this.#say(sentence, true);
     this.#$(".retry").hidden = !retry;
   }
@@ -293,6 +385,11 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     this.#$(".retry").hidden = true;
     this.#$(".status").textContent = sentence;
     this.#$(".status").classList.toggle("problem", problem);
+  }
+
+  #mean(found) {
+    this.#$(".meaning").textContent = found?.sentence ?? "";
+    this.#$(".meaning").classList.toggle("warn", found?.warn ?? false);
   }
 
   #$(selector) {
@@ -322,6 +419,9 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
 
   #showWritten(model) {
     const place = this.#$(".written");
+    const sure = this.#steps.map(({ written, probabilities }) => probabilities[written]);
+    const least = sure.indexOf(Math.min(...sure));
+    this.#showLeastSure(model, least);
     const focused = [...place.children].indexOf(this.shadowRoot.activeElement);
     place.replaceChildren(...this.#steps.map(({ written }, i) => {
       const button = document.createElement("button");
@@ -331,11 +431,29 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       button.classList.toggle("special", written < 3);
       button.classList.toggle("now", i + 1 === this.#shown);
       button.classList.toggle("later", i + 1 > this.#shown);
+      button.classList.toggle("least", i === least);
+      button.dataset.sure = sure[i] < SURE ? `${Math.floor(100 * sure[i])} %` : "";
+      button.title = `${percent(sure[i])} sure${i === least ? ", the least of all" : ""}`;
       button.setAttribute("aria-pressed", i + 1 === this.#shown);
       button.addEventListener("click", () => this.#goTo(i + 1));
       return button;
     }));
     place.children[focused]?.focus();
+  }
+
+  /** Where the model hesitated most: the token, its share, and what it would have written instead. */
+  #showLeastSure(model, least) {
+    const { written, probabilities } = this.#steps[least];
+    const second = argmax(probabilities.map((probability, id) => (id === written ? -1 : probability)));
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = visible(model.symbols[written]);
+    if (japanese(button.textContent)) button.lang = "ja";
+    button.dataset.step = least + 1;
+    const next = document.createElement("span");
+    next.textContent = visible(model.symbols[second]);
+    if (japanese(next.textContent)) next.lang = "ja";
+    this.#$(".least-sure").replaceChildren("Least sure: ", button, ` (step ${least + 1}), ${percent(probabilities[written])}; then “`, next, `”, ${percent(probabilities[second])}.`);
   }
 
   #showProbabilities(rows) {
@@ -345,7 +463,7 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       row.querySelector("b").textContent = token;
       if (japanese(token)) row.querySelector("b").lang = "ja";
       row.querySelector("i").style.width = `${100 * probability}%`;
-      row.lastChild.textContent = probability < 0.001 ? "< 0.1 %" : `${(100 * probability).toFixed(1)} %`;
+      row.lastChild.textContent = percent(probability);
       return row;
     }));
   }
@@ -372,6 +490,7 @@ export default {
     takeFile();
     live.setAttribute("prompt", model.get("prompt"));
     live.setAttribute("examples", JSON.stringify(model.get("examples")));
+    live.setAttribute("about", JSON.stringify(model.get("about") ?? {}));
     el.append(live);
     model.on("change:file", takeFile);
     return () => {
