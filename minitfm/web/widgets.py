@@ -356,7 +356,7 @@ class LiveTransformer(PageWidget):
     def shipped(cls) -> "LiveTransformer":
         """The model of the website, in a notebook, too: that of ``date_model()``."""
         facts = date_model_facts()
-        return cls(*date_model(), longest=facts["longest"], about=facts["about"])
+        return cls(*date_model(), longest=tuple(facts["longest"]), about=facts["about"])
 
     def html(self) -> str:
         """The same for a page, with the site's model."""

@@ -49,6 +49,7 @@ from tests.site import browser  # noqa: F401
 pytestmark = pytest.mark.xdist_group("browser")
 
 FILE = STATIC / "dates.safetensors"
+ROOT = Path(__file__).parents[2]
 VOCABULARY = Vocabulary.of(text for pair in dates(2_000, seed=0) for text in pair)
 CONFIGS = {
     "post": {},
@@ -346,6 +347,10 @@ def test_chapter_panel_and_file_are_one_model() -> None:
     assert live.about == facts["about"]
     assert f'model="../_static/minitfm/{FILE.name}"' in live.html()
     assert html.escape(json.dumps(facts["about"], ensure_ascii=False)) in live.html()
+    chapter = json.loads((ROOT / "notebooks" / "09_transformer.ipynb").read_text())
+    outputs = [out for cell in chapter["cells"] for out in cell.get("outputs", [])]
+    stored = ["".join(out.get("data", {}).get("text/html", "")) for out in outputs]
+    assert live.html() in stored
     # The architecture is the chapter's, at the same size.
     config = TransformerConfig.tiny(len(TYPED_VOCABULARY), dropout=0.0)
     assert date_model()[0].config == config
