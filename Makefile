@@ -11,7 +11,7 @@ JOBS     ?= 2
 WITH     ?= colab
 
 .DEFAULT_GOAL := help
-.PHONY: help book test slow environment lint lab notebooks constraints serve clean
+.PHONY: help book offline test slow environment lint lab notebooks constraints serve clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/' | expand -t 22
@@ -26,6 +26,10 @@ $(STAMP): pyproject.toml constraints.txt
 book: $(STAMP)  ## build the website into _build/html
 	$(BIN)/jupyter-book build . -W -n --keep-going
 	@echo "The site is in $(SITE). To read it, run: make serve   and open http://localhost:8000"
+
+offline: book  ## put the website into one zip file, to be read without a network
+	cd $(SITE) && rm -f ../minitfm-site.zip && $(CURDIR)/$(BIN)/python -m zipfile -c ../minitfm-site.zip *
+	@echo "The site is in _build/minitfm-site.zip. Unpack it, and there: python -m http.server"
 
 serve: book  ## build the website and serve it on http://localhost:8000
 	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory $(SITE)

@@ -1,5 +1,6 @@
-"""The command line: train, translate, evaluate, data. What the commands do is in
-``runs``, ``translation``, ``evaluation`` and ``presets``, for Python users too.
+"""The command line: train, translate, evaluate, export, data. What they do is in
+``runs``, ``translation``, ``evaluation``, ``huggingface`` and ``presets``, for Python
+users too.
 """
 
 import dataclasses
@@ -502,6 +503,22 @@ def evaluate(
     if output:
         output.write_text("".join(f"{line}\n" for line in result.written), "utf-8")
         say(f"the translations are in {output}")
+
+
+@app.command(epilog="Example: minitfm export runs/multi30k for-others")
+def export(
+    checkpoint: Checkpoint,
+    folder: Annotated[Path, typer.Argument(help="To be made, for the model's files.")],
+    average: Average = 1,
+) -> None:
+    """Write a trained Transformer as a model of Hugging Face's: a Pegasus for pre-norm,
+    which CTranslate2 converts too, or a Marian for post-norm.
+    """
+    from minitfm.translate.huggingface import export
+    from minitfm.translate.translation import load
+
+    theirs = export(*load(checkpoint, average, "cpu"), folder)
+    say(f"{folder} holds a {type(theirs).__name__} and its tokenizer")
 
 
 @app.command(epilog="Example: minitfm data multi30k")

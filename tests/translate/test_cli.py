@@ -129,7 +129,7 @@ def refused(code: int, message: str, *words) -> None:
     assert "Traceback" not in errors
 
 
-@pytest.mark.parametrize("name", ["train", "translate", "evaluate", "data"])
+@pytest.mark.parametrize("name", ["train", "translate", "evaluate", "export", "data"])
 def test_every_command_explains_itself_with_an_example(name):
     result = CliRunner().invoke(cli.app, [name, "--help"])
     assert result.exit_code == 0
@@ -705,6 +705,15 @@ def test_nats_a_token_is_the_mean_surprise(trained):
     assert nats_a_token(
         model, [(source[:1], target[:1]), (source[1:], target[1:])]
     ) == pytest.approx(expected)
+
+
+def test_a_training_is_exported_and_what_has_no_like_is_a_sentence(trained, tmp_path):
+    pytest.importorskip("transformers")
+    code, out, errors = command("export", trained, tmp_path / "hf")
+    assert code == 0, errors
+    assert "hf holds a MarianMTModel and its tokenizer" in out
+    assert (tmp_path / "hf" / "tokenizer.json").is_file()
+    refused(1, "holds something already", "export", trained, tmp_path / "hf")
 
 
 def test_data_shows_where_a_corpus_comes_from():
