@@ -237,6 +237,9 @@ def test_the_far_table_holds_what_the_chapter_says() -> None:
             moved = float(row[f"repaired_{n}"]) - float(row[f"broken_{n}"])
             sharper = float(row[f"sharp_{n}"]) - float(row[f"at_{n}"])
             assert sharper == pytest.approx(moved, abs=0.003)
+        assert float(row["near_256"]) == float(row["near_1024"]) == 1
+        assert float(row["at_256"]) < float(row["spared_256"]) < 0.98
+        assert float(row["immune_256"]) < 0.12 < 0.45 < float(row["misled_256"])
 
 
 def test_the_early_table_scores_every_five_steps() -> None:
