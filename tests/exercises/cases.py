@@ -2016,6 +2016,9 @@ return w
 query_length named: share · keys
 return math.sqrt(d_k) * math.log(share * keys)
 
+rnn_step named: `b - …`|not:`b - h`
+return torch.tanh(x @ w.T + b - h @ u.T)
+
 """
 
 

@@ -171,7 +171,8 @@ def fragments(was: str, now: str) -> tuple[str, str]:
     while behind and (operator or any(map(_open, (old, new)))):
         piece = behind.pop()
         if operator and NAME.match(piece):
-            operator, chain = False, behind[-1:] in (["."], ["("], ["["])
+            rest = "".join(reversed(behind)).lstrip()
+            operator, chain = False, rest[:1] in (*".([@*/",) and rest != ""
             piece = "…" if chain else piece
         old.append(piece)
         new.append(piece)
