@@ -388,7 +388,9 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   }
 
   #mean(found) {
-    this.#$(".meaning").textContent = found?.sentence ?? "";
+    const parts = (found?.sentence ?? "").split(/([\u3040-\u30ff\u4e00-\u9fff？]+)/); // Japanese at odd places
+    this.#$(".meaning").replaceChildren(...parts.map((text, i) =>
+      (i % 2 ? Object.assign(document.createElement("span"), { lang: "ja", textContent: text }) : text)));
     this.#$(".meaning").classList.toggle("warn", found?.warn ?? false);
   }
 
