@@ -40,14 +40,15 @@ def check_mask(mask: Tensor, shape: torch.Size) -> None:
 def padding_mask(
     tokens: Int[Tensor, "batch key"], pad: int = 0
 ) -> Bool[Tensor, "batch 1 key"]:
-    """Hide the padding: every query may attend to every key that is a real token.
+    """Hide the padding: True for each real token.
 
     Args:
         tokens: token ids, filled up to one length with ``pad``.
         pad: the id of the padding symbol.
 
     Returns:
-        True where the key is a token; the middle axis broadcasts over the queries.
+        True where a token is real. The middle axis is for attention (chapter 5): every
+        query may attend to the same keys, the real tokens.
     """
     return (tokens != pad).unsqueeze(1)
 
