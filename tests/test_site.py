@@ -624,6 +624,20 @@ def test_the_welcome_page_has_one_button_and_it_begins(
     assert len(words.split()) < 40, "ten seconds"
 
 
+def test_the_welcome_page_plays_one_date_and_stays_light(visit) -> None:
+    view = visit("book/index.html")
+    view.page.get_by_text("This was recorded from the model").wait_for()
+    view.page.wait_for_load_state("networkidle")
+    assert view.page.get_by_label("A date in English").input_value() == "Tuesday, 4 March 2025"  # fmt: skip
+    tokens = view.page.locator(".written button")
+    assert "".join(tokens.all_inner_texts()) == "2025年3月4日火曜日⟨eos⟩"
+    assert not view.complaints
+    fetched = view.bodies()
+    assert not [address for address in fetched if address.endswith(".safetensors")]
+    sizes = [min(len(body), len(gzip.compress(body, 6))) for body in fetched.values()]
+    assert sum(sizes) <= 450 * KIB
+
+
 def test_both_paths_take_the_minutes_of_their_chapters(
     soups: dict[str, BeautifulSoup],
 ) -> None:

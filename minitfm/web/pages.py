@@ -54,17 +54,19 @@ def bundle(name: str) -> str:
     )
 
 
-def attention_html(data: dict[str, Any]) -> str:
-    """An attention view for a page: the element with its data inside."""
+def script(data: dict[str, Any]) -> str:
+    """Data for an element to read, as an element inside it."""
     # "</script>" in a token would end the script element, and "<" as \u003c is the same
     # JSON.
     inline = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace(
         "<", "\\u003c"
     )
-    return (
-        f"<minitfm-attention><p>{WITHOUT}</p><script"
-        f' type="application/json">{inline}</script></minitfm-attention>'
-    )
+    return f'<script type="application/json">{inline}</script>'
+
+
+def attention_html(data: dict[str, Any]) -> str:
+    """An attention view for a page: the element with its data inside."""
+    return f"<minitfm-attention><p>{WITHOUT}</p>{script(data)}</minitfm-attention>"
 
 
 def read_facts(file: bytes) -> dict[str, Any]:
@@ -82,7 +84,7 @@ def live_html(
     prompt: str = DATE_PROMPT,
     examples: Sequence[str] = DATE_EXAMPLES,
     *,
-    play: bool = False,
+    recording: dict[str, Any] | None = None,
 ) -> str:
     """A live Transformer for a page.
 
@@ -93,7 +95,8 @@ def live_html(
         model: the address of its file, as seen from the page.
         prompt: what the reader is asked for.
         examples: texts to try at a click; the first one fills the field.
-        play: translate the first example by itself, once, when the reader sees it.
+        recording: of the first example, from ``recording.record``; it is played once
+            when the reader sees it, before the model is fetched.
     """
     file = STATIC / model.rpartition("/")[2]
     about = read_facts(file.read_bytes())["about"] if file.is_file() else {}
@@ -104,7 +107,8 @@ def live_html(
         "about": json.dumps(about, ensure_ascii=False),
     }
     written = "".join(f' {name}="{escape(text)}"' for name, text in attributes.items())
-    return f"<minitfm-live{written}{' play' * play}><p>{WITHOUT}</p></minitfm-live>"
+    played = script(recording) if recording else ""
+    return f"<minitfm-live{written}><p>{WITHOUT}</p>{played}</minitfm-live>"
 
 
 def attention_page(title: str, views: Sequence[tuple[str, dict[str, Any]]]) -> str:

@@ -9,6 +9,7 @@ import filecmp
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 from docutils import nodes
 from docutils.parsers.rst import directives
@@ -23,12 +24,14 @@ from minitfm.web.pages import (
     ELEMENTS,
     STATIC,
     live_html,
+    read_facts,
 )
 
 
 class LiveTransformerDirective(SphinxDirective):
     """A live Transformer; the options `prompt`, `examples` (a JSON list), `model` (a
-    file in `static`) and `play` (the first example is translated by itself, once).
+    file in `static`) and `play` (the first example's translation, recorded while the
+    site is built, is played once).
     """
 
     option_spec = {  # noqa: RUF012
@@ -41,13 +44,28 @@ class LiveTransformerDirective(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Make the element, with the address of its model as seen from this page."""
         to_root = "../" * self.env.docname.count("/")
+        model = self.options.get("model", DATE_MODEL)
+        examples = self.options.get("examples", DATE_EXAMPLES)
+        recording = None
+        if "play" in self.options:
+            self.env.note_dependency(str(STATIC / model))
+            recording = recorded(STATIC / model, examples[0])
         html = live_html(
-            f"{to_root}_static/minitfm/{self.options.get('model', DATE_MODEL)}",
+            f"{to_root}_static/minitfm/{model}",
             self.options.get("prompt", DATE_PROMPT),
-            self.options.get("examples", DATE_EXAMPLES),
-            play="play" in self.options,
+            examples,
+            recording=recording,
         )
         return [nodes.raw("", html, format="html")]
+
+
+def recorded(file: Path, text: str) -> dict[str, Any]:
+    """What the model of this file writes, step by step."""
+    from minitfm.web.recording import record  # torch, for the pages that play alone
+    from minitfm.web.weights import unpack
+
+    content = file.read_bytes()
+    return record(*unpack(content), text, read_facts(content)["longest"][1])
 
 
 def copy_static(app: Sphinx) -> None:

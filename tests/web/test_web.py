@@ -21,7 +21,7 @@ from minitfm.results import typed_dates as typed_results
 from minitfm.seq2seq import greedy
 from minitfm.study.tasks import dates
 from minitfm.study.typed_dates import TYPED_FORMS, TYPED_VOCABULARY, typed_dates
-from minitfm.study.vocabulary import Vocabulary
+from minitfm.study.vocabulary import BOS, Vocabulary
 from minitfm.transformer import Transformer, TransformerConfig
 from minitfm.web import (
     Attention,
@@ -41,6 +41,7 @@ from minitfm.web.pages import (
     read_facts,
 )
 from minitfm.web.reading import days_of
+from minitfm.web.recording import record
 from minitfm.web.train import COMMAND, LONGEST
 from minitfm.web.weights import pack, unpack
 from tests.browser import Pages, pages, reader  # noqa: F401
@@ -553,26 +554,126 @@ def test_a_model_that_says_nothing_of_its_training_has_no_such_words(
     assert page.locator("details.about").is_hidden()
 
 
-@pytest.mark.parametrize("motion", [True, False])
-def test_a_welcome_page_plays_once_for_those_who_welcome_motion(
-    motion: bool, reader: Any, pages: Pages
-) -> None:
+PLAYED = "Tuesday, 4 March 2025"
+
+
+@pytest.fixture(scope="module")
+def recording(shipped: tuple[Transformer, Vocabulary]) -> dict[str, Any]:
+    return record(*shipped, PLAYED, 40)
+
+
+def playing(pages: Pages, recording: dict[str, Any], above: str = "") -> str:
+    """A page whose panel, far below if so wished, plays what was recorded."""
     model = f"../_static/minitfm/{FILE.name}"
-    below = '<div style="height: 3000px">far above</div>'
-    html = below + live_html(model, examples=["4 March 2025"], play=True)
-    here = reader(pages.write("play.html", html), motion=motion)
+    return pages.write(
+        "play.html",
+        above
+        + live_html(model, recording=recording)
+        + '<div style="height: 900px"></div>',
+    )
+
+
+def test_a_recording_holds_what_the_model_does(
+    shipped: tuple[Transformer, Vocabulary], recording: dict[str, Any]
+) -> None:
+    model, vocabulary = shipped
+    source, target = vocabulary.encode([PLAYED]), recording["written"]
+    assert recording["symbols"] == vocabulary.symbols
+    assert torch.equal(greedy(model, source, 40)[0], torch.tensor(target))
+    assert vocabulary.decode(torch.tensor(target)) == list("2025年3月4日火曜日")
+    read = torch.tensor([[BOS, *target[:-1]]])
+    expected = model(source, read)[0].softmax(-1)
+    given = torch.tensor(recording["probabilities"]).float()
+    torch.testing.assert_close(given, expected, rtol=1e-3, atol=1e-9)
+    weights = model.attention(source, read)
+    assert recording["weights"].keys() == weights.keys()
+    for name, heads in recording["weights"].items():
+        for rows, all_keys in zip(heads, weights[name][0], strict=True):
+            for i, (row, full) in enumerate(zip(rows, all_keys, strict=True)):
+                causal = name.startswith("decoder") and name.endswith("self_attention")
+                assert len(row) == (i + 1 if causal else len(PLAYED))
+                torch.testing.assert_close(torch.tensor(row) * 1.0, full[: len(row)], rtol=0, atol=6e-4)  # fmt: skip
+
+
+def test_a_recording_stops_at_the_longest(
+    shipped: tuple[Transformer, Vocabulary], recording: dict[str, Any]
+) -> None:
+    assert record(*shipped, PLAYED, 5)["written"] == recording["written"][:5]
+
+
+@pytest.mark.parametrize(
+    ("motion", "width", "scheme"), [(True, 1280, "light"), (False, 360, "dark")]
+)
+def test_what_was_recorded_is_played_once_when_it_is_seen_and_fetches_no_model(
+    motion: bool,
+    width: int,
+    scheme: str,
+    reader: Any,
+    pages: Pages,
+    recording: dict[str, Any],
+) -> None:
+    above = '<div style="height: 3000px">far above</div>'
+    here = reader(playing(pages, recording, above), width, scheme, motion=motion)
     here.page.wait_for_timeout(300)
-    assert not [url for url in here.fetched if url.endswith(".safetensors")]
+    assert here.page.locator(".stage").is_hidden(), "nobody has seen it"
+    here.page.evaluate(
+        """() => { window.steps = [];
+        document.querySelector("minitfm-live").addEventListener("step", ({ detail }) => steps.push([detail.shown, performance.now()])); }"""
+    )
     here.page.locator("minitfm-live form").scroll_into_view_if_needed()
-    if motion:
-        here.page.get_by_text("Done: 10 tokens").wait_for()
-        here.page.get_by_label("A date in English").fill("1999/12/31")
-        here.page.evaluate("scrollTo(0, 0)")
-        here.page.locator("minitfm-live form").scroll_into_view_if_needed()
-    here.page.wait_for_timeout(300)
-    assert here.page.locator(".stage").is_visible() == motion
-    if motion:
-        assert shown(here.page) == "2025年3月4日⟨eos⟩", "once"
+    here.page.get_by_text("This was recorded").wait_for()
+    assert shown(here.page) == "2025年3月4日火曜日⟨eos⟩"
+    steps = here.page.evaluate("window.steps")
+    count = len(recording["written"])
+    expected = [*range(1, count + 1), count - 1] if motion else [count - 1]
+    assert [step for step, _ in steps] == expected
+    here.page.evaluate("scrollTo(0, 0)")
+    here.page.locator("minitfm-live form").scroll_into_view_if_needed()
+    here.page.wait_for_timeout(700)
+    assert len(here.page.evaluate("window.steps")) == len(steps), "once"
+    assert not [url for url in here.fetched if url.endswith(".safetensors")]
+    assert not here.accessibility()
+    assert here.page.evaluate("document.scrollingElement.scrollWidth") <= width
+
+
+def test_what_was_recorded_shows_what_the_model_shows(
+    reader: Any, pages: Pages, recording: dict[str, Any]
+) -> None:
+    page = reader(playing(pages, recording), motion=False).page
+    seen = []
+    for done in ("This was recorded", "Done: 13 tokens"):
+        if seen:
+            translate(page, PLAYED)
+        page.get_by_text(done).wait_for()
+        steps = []
+        for back in range(3):  # by the keyboard, without the model's file at first
+            if back:
+                page.get_by_label("One step back").focus()
+                page.keyboard.press("Enter")
+            steps.append(
+                [
+                    page.get_by_label("Likeliest next tokens")
+                    .inner_text()
+                    .split("\n")[:6],
+                    page.locator(".least-sure").inner_text()[:20],
+                    page.evaluate(
+                        """() => { const view = document.querySelector("minitfm-live").shadowRoot.querySelector("minitfm-attention");
+                        return view.data.views.map(({ keys, queries, weights }) => [keys, queries, weights.flat(3).map((w) => w.toFixed(1))]) }"""
+                    )[2][:2],
+                ]
+            )
+        seen.append(steps)
+    assert seen[0] == seen[1]
+
+
+def test_a_reader_who_is_faster_is_not_disturbed(
+    reader: Any, pages: Pages, recording: dict[str, Any]
+) -> None:
+    page = reader(playing(pages, recording), motion=True).page
+    page.locator(".written button").nth(2).wait_for()
+    translate(page, "1999/12/31")
+    page.get_by_text("Done:").wait_for()
+    assert shown(page) == "1999年12月31日⟨eos⟩"
 
 
 @pytest.mark.parametrize(

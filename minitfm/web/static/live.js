@@ -2,12 +2,13 @@
 //
 //     <minitfm-live model="../_static/minitfm/dates.safetensors" prompt="A date in English" examples='["4 March 2025"]'>
 //
-// Nothing heavy is fetched before the reader asks for a translation, or, with the attribute `play`, sees the element.
-// `about` is what the model's file says of its training. In a notebook, the widget (the default export) hands over the
+// Nothing heavy is fetched before the reader asks for a translation. A translation recorded beforehand, in a script
+// element inside (minitfm.web.recording), is played once when the reader sees the element. `about` is what the model's file says of its training. In a notebook, the widget (the default export) hands over the
 // reader's own model as bytes instead of an address.
 
 const LIKELIEST = 5; // bars of the next token's probabilities
 const PAUSE = 450; // milliseconds between two tokens, for readers who welcome motion
+const PLAYED = 4500; // milliseconds of what is played by itself: motion of more than five would need a button to stop it
 const SURE = 0.99; // a token that is surer than this is not marked
 
 const STYLE = `
@@ -121,6 +122,21 @@ export function meaning(written) {
   };
 }
 
+/** A model that can only repeat what was recorded of it (minitfm.web.recording). */
+export function repeating({ text, symbols, written, probabilities, weights }) {
+  const layers = (side, of) => Object.fromEntries(Object.entries(weights).filter(([name]) => name.startsWith(side)).map(([name, heads]) => [name, of(heads)]));
+  const encoder = layers("encoder", (heads) => heads);
+  return {
+    symbols,
+    recorded: text,
+    *greedy() {
+      for (const [i, id] of written.entries()) {
+        yield { read: i ? written[i - 1] : 1, written: id, probabilities: probabilities[i], weights: layers("decoder", (heads) => heads.map((rows) => rows[i])), encoder };
+      }
+    },
+  };
+}
+
 /** What the attention view shows after some steps: the source never changes, each step adds a query of the decoder. */
 export function viewsOf(symbols, source, steps) {
   const names = Object.keys(steps[0].encoder).length;
@@ -166,7 +182,8 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   #steps = [];
   #shown = 0;
   #reload = false; // a module that did not arrive is fetched again only by a new page
-  #watch = null; // of `play`
+  #watch = null; // until the recorded translation is played
+  #writer = null; // the model whose steps are shown
   #follows = true; // until the reader takes the slider
 
   constructor() {
@@ -210,7 +227,8 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
       return button;
     }));
     this.#describe(JSON.parse(this.getAttribute("about") ?? "{}"));
-    if (this.hasAttribute("play")) this.#playOnce();
+    const recording = this.querySelector("script");
+    if (recording) this.#playOnce(repeating(JSON.parse(recording.textContent)));
   }
 
   disconnectedCallback() {
@@ -218,19 +236,18 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     this.#watch?.disconnect();
   }
 
-  /** Translate the first example when the reader sees it; not for one who prefers less motion or saves data. */
-  #playOnce() {
-    const wanted = !matchMedia("(prefers-reduced-motion: reduce)").matches && !navigator.connection?.saveData;
-    if (!wanted || !globalThis.IntersectionObserver) return;
+  /** Play what was recorded when the reader sees it: without motion for one who prefers that, and for nobody who was faster. */
+  #playOnce(recording) {
+    const play = async () => {
+      await import("./attention-view.js");
+      const untouched = !this.#run && this.#$("input").value === recording.recorded;
+      if (this.isConnected && untouched) await this.#write(recording, recording.recorded, ++this.#run);
+    };
     this.#watch = new IntersectionObserver((entries) => {
       if (!entries.some((entry) => entry.isIntersecting)) return;
       this.#watch.disconnect();
-      const start = () => {
-        if (this.isConnected && !this.#run) this.translate(this.#$("input").value); // unless the reader was faster
-      };
-      if (document.readyState === "complete") start();
-      else addEventListener("load", start, { once: true });
-    }, { threshold: 0.5 });
+      play().catch(() => {}); // the reader has not asked for it, and can still ask for a translation
+    }, { threshold: 0.5, rootMargin: "0px 0px -25% 0px" }); // with room below for what is written
     this.#watch.observe(this.#$("form"));
   }
 
@@ -338,22 +355,24 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
 
   async #write(model, text, run) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const steps = model.recorded ? [...model.greedy()] : null;
+    this.#writer = model;
     this.#source = [...text];
     this.#steps = [];
     this.#mean(null);
     this.#follows = true;
     let computing = 0;
-    const writing = model.greedy(model.tokens(text).ids);
+    const writing = steps?.values() ?? model.greedy(model.tokens(text).ids);
     for (;;) {
       const begin = performance.now();
       const { value: step, done } = writing.next();
       computing += performance.now() - begin;
       if (done) break;
       this.#steps.push(step);
-      this.#say(`Writing token ${this.#steps.length}…`);
+      if (!steps) this.#say(`Writing token ${this.#steps.length}…`); // nobody asked for what is played
       if (!calm) {
         this.#show(model, this.#follows ? this.#steps.length : this.#shown);
-        await wait(PAUSE);
+        await wait(steps ? Math.min(PAUSE, PLAYED / steps.length) : PAUSE);
       }
       if (run !== this.#run) return;
     }
@@ -364,12 +383,13 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
     const written = this.#steps.filter(({ written }) => written > 2).map(({ written }) => model.symbols[written]).join("");
     this.#mean(stopped ? meaning(written) : null);
     const ended = stopped ? "" : " The model did not write ⟨eos⟩; it was stopped.";
-    this.#say(`Done: ${count} tokens, ${(computing / count).toFixed(1)} ms of computing each, all of it in your browser.${ended}`);
+    if (steps) this.#say("This was recorded from the model. Type a date, and the model itself is fetched and runs in your browser.");
+    else this.#say(`Done: ${count} tokens, ${(computing / count).toFixed(1)} ms of computing each, all of it in your browser.${ended}`);
   }
 
-  async #goTo(step) {
+  #goTo(step) {
     this.#follows = false;
-    this.#show(await this.load(), Math.min(this.#steps.length, Math.max(1, step)));
+    this.#show(this.#writer, Math.min(this.#steps.length, Math.max(1, step)));
   }
 
   /** Say what went wrong, and take away what belongs to the text before. */
