@@ -146,9 +146,9 @@ CHAPTERS = (
         "The Transformer",
         "How do the parts make one model?",
         ("transformer",),
-        60,
-        shows="The whole model, equal to PyTorch's; its parameters counted; dates "
-        "and pronunciation learned; the attention that crosses",
+        35,
+        shows="One date followed through the whole model; the model against those of "
+        "chapters 3 and 4 at equal parameters; what each piece is worth",
     ),
     Chapter(
         10,

@@ -9,22 +9,23 @@ import torch
 from torch import Tensor, nn
 
 from minitfm import masks, transformer
-from minitfm.exercises import attention
+from minitfm.exercises import attention, layers, multi_head, positions, self_attention
 from minitfm.exercises.engine.answer import Answer
-from minitfm.exercises.engine.chapter import Chapter, load, save
+from minitfm.exercises.engine.chapter import Chapter, course, load, save
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import Exercise
 from minitfm.exercises.engine.inside import Inside
+from minitfm.exercises.engine.milestone import Milestone
 from minitfm.exercises.engine.models import config, filled
 from minitfm.exercises.engine.plug import plugged
 from minitfm.layers import FeedForward
 from minitfm.positional import LearnedPositions, SinusoidalPositions
 from minitfm.transformer import Transformer, TransformerConfig
 
-__all__ = ["chapter", "load", "plugged", "progress", "save"]
+__all__ = ["chapter", "course", "load", "plugged", "progress", "save"]
 
 chapter = Chapter(
-    "transformer", asks="cross_shape parameters embed decoder_layer attention_inside"
+    "transformer", asks="cross_shape decoder_only prefix_mask two_sources milestone"
 )
 progress = chapter.progress
 
@@ -91,6 +92,113 @@ answer = encoder + decoder + vocabulary * d_model""",
         "final norms": 44_101_632 + V * D + 2 * 2 * D,
         "the paper's figure": 65_000_000,
     },
+)
+
+
+@functools.cache
+def parameters_of_one_tower() -> int:
+    """Count those of the base model that are left without the encoder."""
+    with torch.device("meta"):
+        model = Transformer(TransformerConfig.base())
+    gone = ("encoder.", "cross_attention", "residual_2")
+    kept = {
+        name: parameter.numel()
+        for name, parameter in model.named_parameters()
+        if not any(part in name for part in gone)
+    }
+    return sum(kept.values())
+
+
+ONE = 6 * (4 * D * D + 2 * D * FF + FF + D + 2 * 2 * D) + V * D
+
+decoder_only = Answer(
+    chapter,
+    "decoder_only",
+    difficulty=2,
+    minutes=8,
+    solution="""d_model, d_ff, vocabulary = 512, 2048, 37_000
+attention = 4 * d_model**2
+feed_forward = 2 * d_model * d_ff + d_ff + d_model
+norm = 2 * d_model
+answer = 6 * (attention + feed_forward + 2 * norm) + vocabulary * d_model""",
+    package=parameters_of_one_tower,
+    wrong={
+        "cross-attention kept": ONE + 6 * (4 * D * D + 2 * D),
+        "cross-attention kept without its norm": ONE + 6 * 4 * D * D,
+        "cross-attention's norm kept": ONE + 6 * 2 * D,
+        "both towers": 44_101_632 + V * D,
+        "generator not tied": ONE + V * D,
+        "generator bias": ONE + V,
+        "no embedding": ONE - V * D,
+        "projection biases": ONE + 6 * 4 * D,
+        "output projection missing": ONE - 6 * D * D,
+        "no feed-forward biases": ONE - 6 * (FF + D),
+        "no first feed-forward bias, or no norms": ONE - 6 * FF,
+        "no second feed-forward bias": ONE - 6 * D,
+        "norms with one vector, or one norm a layer": ONE - 6 * 2 * D,
+        "a final norm": ONE + 2 * D,
+        "no feed-forward networks": ONE - 6 * (2 * D * FF + FF + D),
+        "every head at full width": ONE + 6 * 3 * 7 * D * D,
+        "twelve layers": 2 * (ONE - V * D) + V * D,
+        "one layer": (ONE - V * D) // 6 + V * D,
+    },
+)
+
+
+def _two_lengths(draw: Draw) -> list[Case]:
+    pairs = ((3, 4), (5, 2), (1, 6), (6, 1), (1, 1), (4, 4))
+    cases = [
+        Case((source, target), note=f"with {source} source, {target} target tokens")
+        for source, target in pairs
+    ]
+    return [
+        *cases,
+        Case((3, 0), note="without a target", odd=True),
+        Case((0, 3), note="without a source", odd=True),
+    ]
+
+
+def _joined_masks(source: int, target: int) -> Tensor:
+    """Causal, and whoever asks may look at the source, too."""
+    total = source + target
+    in_source = torch.arange(total) < source
+    return masks.causal_mask(total) | in_source
+
+
+prefix_mask = Exercise(
+    chapter,
+    "prefix_mask",
+    difficulty=3,
+    minutes=10,
+    doc="numbers of source and of target tokens -> (token, token), True where a token may look",
+    solution="""def prefix_mask(source, target):
+    total = source + target
+    mask = torch.ones(total, total, dtype=torch.bool).tril()
+    mask[:, :source] = True
+    return mask""",
+    package=_joined_masks,
+    special=_two_lengths,
+    axes="query key",
+    gradients=False,
+    mistakes="""
+causal alone:     mask[:, :source] = True⏎ =>
+everything allowed: mask[:, :source] = True => mask[:] = True
+source sees the target: mask[:, :source] = True => mask[:source] = True
+upper triangle: .tril() => .triu()
+sees the next: .tril() => .tril(1)
+does not see itself: .tril() => .tril(-1)
+towers apart: mask[:, :source] = True => mask[:source, :source] = True⏎    mask[source:, :source] = False
+target blind to the source: mask[:, :source] = True => mask[:, :source] = False
+lengths exchanged: mask[:, :source] => mask[:, :target]
+upside down: return mask => return ~mask
+numbers instead of booleans: return mask => return mask.float()
+added to the scores: return mask => return torch.zeros(total, total).masked_fill(~mask, -math.inf)
+a batch axis: return mask => return mask.unsqueeze(0)
+like cross-attention: return mask => return mask[source:, :source]
+only the target's rows: return mask => return mask[source:]
+last source token hidden: mask[:, :source] => mask[:, :source - 1]
+first target token is source: mask[:, :source] => mask[:, :source + 1]
+""",
 )
 
 
@@ -411,6 +519,142 @@ gradient cut at the memory: self.cross_attention(y, memory, memory, memory_mask)
 )
 
 
+class _TwoSourceLayer(nn.Module):
+    """A loop over the sublayers, each with what it looks at."""
+
+    def __init__(self, config: TransformerConfig) -> None:
+        super().__init__()
+        self.self_attention = transformer.attention_layer(config)
+        self.text_attention = transformer.attention_layer(config)
+        self.image_attention = transformer.attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1 = transformer.residual_layer(config)
+        self.residual_2 = transformer.residual_layer(config)
+        self.residual_3 = transformer.residual_layer(config)
+        self.residual_4 = transformer.residual_layer(config)
+
+    def forward(
+        self,
+        x: Tensor,
+        text: Tensor,
+        image: Tensor,
+        mask: Tensor,
+        text_mask: Tensor,
+    ) -> Tensor:
+        looks = (
+            (self.residual_1, self.self_attention, None, mask),
+            (self.residual_2, self.text_attention, text, text_mask),
+            (self.residual_3, self.image_attention, image, None),
+        )
+        for residual, attention_of, memory, allowed in looks:
+            x = residual(x, functools.partial(_ask, attention_of, memory, allowed))
+        return self.residual_4(x, self.feed_forward)
+
+
+def _ask(
+    layer: nn.Module, memory: Tensor | None, mask: Tensor | None, y: Tensor
+) -> Tensor:
+    """Ask with y: itself, or a memory."""
+    memory = y if memory is None else memory
+    return layer(y, memory, memory, mask)
+
+
+def _texts_and_images(draw: Draw) -> list[Case]:
+    def case(
+        note: str, norm: str, grad: bool = False, dropout: float = 0.0, **same: int
+    ) -> Case:
+        sizes = {**draw.sizes("batch target text image heads"), **same}
+        sizes["d_model"] = 2 * sizes["heads"]
+        batch, target, text, image, heads, _ = sizes.values()
+        args = _with_two(draw, batch, target, text, image, heads)
+        made = config(sizes, norm=norm, dropout=dropout)
+        return Case(args, (made,), note, sizes, grad, train=dropout > 0)
+
+    return [
+        case("post-norm", "post"),
+        case("pre-norm", "pre"),
+        case("with as many tokens everywhere", "post", target=5, text=5, image=5),
+        case("gradients, post-norm", "post", grad=True),
+        case("gradients, pre-norm", "pre", grad=True),
+        case("with dropout in training", "post", dropout=0.5),
+    ]
+
+
+def _with_two(
+    draw: Draw, batch: int, target: int, text: int, image: int, heads: int
+) -> tuple:
+    """What a layer with two sources gets."""
+    x, words, patches = (
+        draw.normal(batch, n, 2 * heads) for n in (target, text, image)
+    )
+    own, other = draw.mask(batch, target, target), draw.mask(batch, 1, text)
+    return x, words, patches, own, other
+
+
+two_sources = Exercise(
+    chapter,
+    "two_sources",
+    difficulty=3,
+    minutes=12,
+    doc="""x (batch, target, d_model), text (batch, text, d_model),
+image (batch, image, d_model) -> (batch, target, d_model)
+""",
+    solution="""class TwoSourceLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.text_attention = attention_layer(config)
+        self.image_attention = attention_layer(config)
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
+        self.residual_3 = residual_layer(config)
+        self.residual_4 = residual_layer(config)
+
+    def forward(self, x, text, image, mask, text_mask):
+        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))
+        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))
+        return self.residual_4(x, self.feed_forward)""",
+    package=_TwoSourceLayer,
+    names=PARTS,
+    inputs=_with_two,
+    sizes="batch target text image heads",
+    init=_configured,
+    special=_texts_and_images,
+    axes="batch target d_model",
+    mistakes="""
+text and image exchanged: self.text_attention(y, text, text, text_mask) => self.text_attention(y, image, image)
++ self.image_attention(y, image, image) => self.image_attention(y, text, text, text_mask)
+image first:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎
+query and key exchanged: self.text_attention(y, text, text, text_mask) => self.text_attention(text, y, y)
+query and key exchanged, for the image: self.image_attention(y, image, image) => self.image_attention(image, y, y)
+self-attention without its mask: (y, y, y, mask) => (y, y, y)
+text without its mask: text, text, text_mask) => text, text)
+masks exchanged: (y, y, y, mask) => (y, y, y, text_mask)
++ text, text, text_mask) => text, text, mask)
+no self-attention:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>
+no text:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>
+no image:         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>
+no feed-forward network: return self.residual_4(x, self.feed_forward) => return x
+one attention twice: self.image_attention(y => self.text_attention(y
+one residual twice: x = self.residual_3(x => x = self.residual_2(x
+a residual left out: return self.residual_4(x, self.feed_forward) => return self.feed_forward(x)
+both from the same x: x = self.residual_2(x, => a = self.residual_2(x,
++ return self.residual_4(x, => return self.residual_4(a + x,
+one after the other, the image asked by the text: x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) => x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) + self.text_attention(x, text, text, text_mask)
+norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
+norm bypassed, for the text: self.text_attention(y, text => self.text_attention(x, text
+norm bypassed, for the image: self.image_attention(y, image => self.image_attention(x, image
+values from the image: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text, y[:, :1].expand_as(text), text_mask)
+gradient cut at the text: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text.detach(), text.detach(), text_mask)
+gradient cut at the image: self.image_attention(y, image, image) => self.image_attention(y, image.detach(), image.detach())
+feed-forward network after every look: self.text_attention(y, text, text, text_mask)) => self.text_attention(y, text, text, text_mask))⏎        x = self.residual_4(x, self.feed_forward)
+x added around the end: return self.residual_4(x => return x + self.residual_4(x
+""",
+)
+
+
 decoder = Exercise(
     chapter,
     "decoder",
@@ -564,4 +808,25 @@ attention_inside = Inside(
     call=lambda model, source, target: model(source, target),
     models=_models,
     axes="batch target vocabulary",
+)
+
+milestone = Milestone(
+    chapter,
+    "milestone",
+    difficulty=5,
+    minutes=45,
+    parts={
+        "scaled_dot_product_attention": attention.scaled_dot_product,
+        "causal_mask": self_attention.causal_mask,
+        "padding_mask": self_attention.padding_mask,
+        "MultiHeadAttention": multi_head.multi_head,
+        "sinusoids": positions.sinusoids,
+        "FeedForward": layers.feed_forward,
+        "layer_norm": layers.layer_norm,
+        "Residual": layers.residual,
+        "EncoderLayer": encoder_layer,
+        "DecoderLayer": decoder_layer,
+        "Decoder": decoder,
+    },
+    models=_models,
 )

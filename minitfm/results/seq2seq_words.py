@@ -20,7 +20,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from minitfm.fast import accelerate
-from minitfm.lstm import forget_bias_
+from minitfm.lstm import LSTMCell, forget_bias_
 from minitfm.results import append_row
 from minitfm.results.pronunciation import without_padding
 from minitfm.seq2seq import Seq2Seq, greedy, teacher_forcing_loss
@@ -62,12 +62,21 @@ class Words:
         *,
         batch: int = 128,
         learning_rate: float = 4e-3,
+        bf16: bool = False,
     ) -> Iterator[dict[str, Any]]:
-        """Train a model, measure it on all held-out words; a row for each length."""
-        forget_bias_(model)
+        """Train a model, in bfloat16 if ``bf16``; measure it on all held-out words; a
+        row for each length.
+        """
+        if any(isinstance(part, LSTMCell) for part in model.modules()):
+            forget_bias_(model)
+
+        def of_batch(model: Seq2Seq, source: Tensor, target: Tensor) -> Tensor:
+            with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+                return loss(model, source, target)
+
         history = fit(
             model,
-            loss,
+            of_batch,
             shuffled(self.source, self.target, batch=batch, seed=seed),
             steps,
             learning_rate=learning_rate,

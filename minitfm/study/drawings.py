@@ -7,6 +7,7 @@ the dark too, and stay sharp at any size. Shapes are tinted with the colors of
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 
 from minitfm.study.plots import color as color_of
@@ -95,14 +96,18 @@ class Drawing:
         size: Number = 13,
         code: bool = False,
         link: str = "",
+        strong: bool = False,
     ) -> None:
-        """A tinted box with its middle at (x, y), text inside, and perhaps a link."""
+        """A tinted box with its middle at (x, y), text inside, and perhaps a link; a
+        strong one is filled.
+        """
         corner = f'x="{_n(x - width / 2)}" y="{_n(y - height / 2)}"'
-        measures = f'{corner} width="{_n(width)}" height="{_n(height)}" rx="6"'
+        measures = f'{corner} width="{_n(width)}" height="{_n(height)}"'
+        measures += f' rx="{_n(min(6, height / 3))}"'
         if link:
             self._linked = True
             self._parts.append(f'<a href="{escape(link)}">')
-        self._parts.append(f"<rect {measures} {_tint(color)}/>")
+        self._parts.append(f"<rect {measures} {_tint(color, strong)}/>")
         if text:
             self.text(x, y, text, size=size, code=code)
         if link:
@@ -232,119 +237,189 @@ def _stroke(color: str) -> str:
     return f"color-mix(in srgb, {color_of(color)} 75%, currentColor)"
 
 
-def _tint(color: str) -> str:
+def _tint(color: str, strong: bool = False) -> str:
     stroke = f'stroke="{_stroke(color)}" stroke-width="1.2"'
-    strength = "0.08" if color == "plain" else "0.22"
+    strength = "0.9" if strong else "0.08" if color == "plain" else "0.22"
     return f'fill="{_stroke(color)}" fill-opacity="{strength}" {stroke}'
 
 
-def architecture(api: str = "../book/api.html") -> Drawing:
+@dataclass(frozen=True)
+class Part:
+    """A box of the Transformer's drawing.
+
+    Attributes:
+        name: what the box says; its words link to ``to`` in the package.
+        kind: which lesson's part it is, a key of ``LESSONS``.
+        x: its middle.
+        y: its middle.
+        height: in pixels.
+        color: its tint.
+        to: the class that it stands for.
+    """
+
+    name: str
+    kind: str
+    x: Number
+    y: Number
+    height: Number
+    color: str
+    to: str
+
+
+# The chapter of each kind of part, and its page.
+LESSONS = {
+    "embed": (3, "03_seq2seq"),
+    "positions": (7, "07_positions"),
+    "attention": (6, "06_multi_head"),
+    "add_and_normalize": (8, "08_layers"),
+    "feed_forward": (8, "08_layers"),
+    "generator": (3, "03_seq2seq"),
+}
+ENCODER, DECODER = 97.0, 323.0  # the middles of the two towers
+WIDE, TAB = 142, 22  # of a part, and of the number at its end
+
+
+def _parts() -> list[Part]:
+    """The boxes of the Transformer, each tower from the bottom up."""
+    parts = []
+    attention = "multihead.MultiHeadAttention"
+    network = ("feed_forward", "feed_forward", "value", "layers.FeedForward")
+    towers = {
+        ENCODER: [("self_attention", "attention", "encoder", attention), network],
+        DECODER: [
+            ("self_attention\n(causal)", "attention", "encoder", attention),
+            ("cross_attention", "attention", "decoder", attention),
+            network,
+        ],
+    }
+    for x, sublayers in towers.items():
+        name = "source" if x == ENCODER else "target"
+        words, whole = f"{name}_embedding\n× √d_model", "transformer.Transformer"
+        parts.append(Part(words, "embed", x, 498, 40, "plain", whole))
+        added = "positional.SinusoidalPositions"
+        parts.append(Part("+ positions", "positions", x, 445, 30, "plain", added))
+        for number, (words, kind, color, to) in enumerate(sublayers):
+            y = 376.0 - 92 * number
+            parts.append(Part(words, kind, x, y, 34, color, to))
+            words, kind = f"residual_{number + 1} + norm", "add_and_normalize"
+            to = "layers.Residual"
+            parts.append(Part(words, kind, x, y - 38, 26, "plain", to))
+    generator = "generator:\nembeddingᵀ"
+    to = "transformer.Transformer"
+    parts.append(Part(generator, "generator", DECODER, 81, 40, "plain", to))
+    return parts
+
+
+def architecture(api: str = "../book/api.html", chapters: str = "") -> Drawing:
     """The Transformer as a whole (after Figure 1 of the paper), with the names that the
     package uses.
 
     Args:
-        api: address of the page that describes the package; each part is linked to its
-            class there. None is, if it is empty.
+        api: address of the page that describes the package; the words of each part are
+            linked to its class there. None is, if it is empty.
+        chapters: address of the folder with the chapters' pages, such as
+            "notebooks/"; the number at the end of each part is linked to its chapter.
     """
     drawing = Drawing(
         420,
-        568,
+        580,
         "The Transformer. Left, the encoder: source tokens are embedded, scaled and"
         " given positions, then pass N layers of self-attention and feed-forward"
         " network, each followed by add and normalize; the result is the memory."
         " Right, the decoder: the target so far passes N layers of causal"
         " self-attention, cross-attention, whose keys and values are the memory, and"
         " feed-forward network, each followed by add and normalize; the generator turns"
-        " the result into logits.",
+        " the result into logits. The number at the end of each box is its chapter's.",
     )
-
-    def link(name: str) -> str:
-        return f"{api}#minitfm.{name}" if api else ""
-
-    def box(
-        x: Number, y: Number, text: str, height: Number, color: str, to: str
-    ) -> None:
+    for x, tokens in (
+        (ENCODER, "source\n(batch, source)"),
+        (DECODER, "target so far\n(batch, target)"),
+    ):
+        drawing.text(x, 556, tokens, size=12)
+        drawing.arrow((x, 538), (x, 518))
+        drawing.arrow((x, 478), (x, 460))
+        drawing.arrow((x, 430), (x, 393))
+    for part in _parts():
+        link = f"{api}#minitfm.{part.to}" if api else ""
+        number, page = LESSONS[part.kind]
         drawing.box(
-            x, y, text, width=142, height=height, color=color, size=12, link=link(to)
+            part.x - TAB / 2,
+            part.y,
+            part.name,
+            width=WIDE - TAB,
+            height=part.height,
+            color=part.color,
+            size=12,
+            link=link,
         )
-
-    def sublayers(
-        x: Number, side: Number, parts: Sequence[tuple[str, str, str]]
-    ) -> float:
-        """Sublayers upward, each with the straight path beside it; returns the top."""
-        y = 376.0
-        drawing.arrow((x, 430), (x, y + 16))
-        for number, (name, color, to) in enumerate(parts, 1):
-            box(x, y, name, 32, color, to)
-            box(
-                x,
-                y - 38,
-                f"residual_{number}: add, norm",
-                26,
-                "plain",
-                "layers.Residual",
-            )
-            drawing.arrow((x, y - 16), (x, y - 25))
-            edge = x + (71 if side > x else -71)
+        drawing.box(
+            part.x + (WIDE - TAB) / 2,
+            part.y,
+            str(number),
+            width=TAB,
+            height=part.height,
+            color=part.color,
+            size=12,
+            link=f"{chapters}{page}.html" if api else "",
+        )
+    for x, side, layers in ((ENCODER, 16, 2), (DECODER, 404, 3)):
+        edge = x + math.copysign(WIDE / 2, side - x)
+        for number in range(layers):
+            y = 376 - 92 * number
+            drawing.arrow((x, y - 17), (x, y - 25))
             around = (x, y + 27), (side, y + 27), (side, y - 38), (edge, y - 38)
             drawing.arrow(*around, width=1.1)
-            y -= 92
-            if number < len(parts):
-                drawing.arrow((x, y + 92 - 51), (x, y + 16))
-        return y + 92 - 51
-
-    attention = "multihead.MultiHeadAttention"
-    network = ("feed_forward", "value", "layers.FeedForward")
-    encoder, decoder = 97.0, 323.0
-    for x, name, tokens in (
-        (encoder, "source", "source\n(batch, source)"),
-        (decoder, "target", "target so far\n(batch, target)"),
-    ):
-        drawing.text(x, 546, tokens, size=12)
-        drawing.arrow((x, 528), (x, 518))
-        embedding = f"{name}_embedding\n× √d_model"
-        box(x, 498, embedding, 40, "plain", "transformer.Transformer")
-        drawing.arrow((x, 478), (x, 460))
-        box(
-            x,
-            445,
-            "+ positions, dropout",
-            30,
-            "plain",
-            "positional.SinusoidalPositions",
-        )
-    top = sublayers(encoder, 16, [("self_attention", "encoder", attention), network])
-    drawing.frame(8, top - 12, 172, 416 - top + 12, "encoder")
-    drawing.text(8, top - 22, "N × encoder", size=12, anchor="start", color="encoder")
-    memory = top - 44
-    arrow_to = 376 - 92
+            if number < layers - 1:
+                drawing.arrow((x, y - 51), (x, y - 75))
+    drawing.frame(8, 221, 172, 195, "encoder")
+    drawing.text(8, 211, "N × encoder", size=12, anchor="start", color="encoder")
+    above, below = 189, 284
     drawing.arrow(
-        (encoder, top),
-        (encoder, memory),
-        (192, memory),
-        (192, arrow_to),
-        (252, arrow_to),
+        (ENCODER, 233), (ENCODER, above), (198, above), (198, below), (252, below)
     )
-    drawing.text(encoder, memory - 24, "memory\n(batch, source, d_model)", size=12)
-    drawing.text(196, arrow_to - 20, "keys,\nvalues", size=12, anchor="start")
-    parts = [
-        ("self_attention, causal", "encoder", attention),
-        ("cross_attention", "decoder", attention),
-        network,
-    ]
-    top = sublayers(decoder, 404, parts)
-    drawing.frame(240, top - 12, 172, 416 - top + 12, "decoder")
-    drawing.text(240, top - 22, "N × decoder", size=12, anchor="start", color="decoder")
-    drawing.arrow((decoder, top), (decoder, top - 40))
-    generator = "generator:\ntarget_embeddingᵀ"
-    box(decoder, top - 60, generator, 40, "plain", "transformer.Transformer")
-    drawing.arrow((decoder, top - 80), (decoder, top - 96))
+    drawing.text(ENCODER, 165, "memory\n(batch, source, d_model)", size=12)
+    drawing.text(202, 264, "keys,\nvalues", size=12, anchor="start")
+    drawing.frame(240, 129, 172, 287, "decoder")
+    drawing.text(240, 119, "N × decoder", size=12, anchor="start", color="decoder")
+    drawing.arrow((DECODER, 141), (DECODER, 101))
+    drawing.arrow((DECODER, 61), (DECODER, 45))
     drawing.text(
-        decoder,
-        top - 116,
-        "logits of the next token\n(batch, target, vocabulary)",
-        size=12,
+        DECODER, 25, "logits of the next token\n(batch, target, vocabulary)", size=12
     )
+    return drawing
+
+
+def place(*kinds: str) -> Drawing:
+    """A small map of ``architecture``, without words, in which parts are lit.
+
+    Args:
+        kinds: keys of ``LESSONS``, or "encoder" or "decoder" for a whole tower.
+
+    Raises:
+        ValueError: if there is no such part.
+    """
+    known = (*LESSONS, "encoder", "decoder")
+    if unknown := set(kinds) - set(known):
+        raise ValueError(f"no part {unknown.pop()!r}; there are: {', '.join(known)}")
+    names = " and ".join(kind.replace("_", " ") for kind in kinds)
+    scale = 0.32
+    alt = f"A small map of the Transformer's boxes; lit are those of: {names}."
+    drawing = Drawing(round(420 * scale), 168, alt)
+    for part in _parts():
+        tower = "encoder" if part.x == ENCODER else "decoder"
+        inside = 140 < part.y < 420
+        lit = part.kind in kinds or (tower in kinds and inside)
+        drawing.box(
+            part.x * scale,
+            (part.y - 50) * scale,
+            width=WIDE * scale,
+            height=part.height * scale,
+            color="decoder" if lit else "plain",
+            strong=lit,
+        )
+    for x, y, height, color in ((8, 221, 195, "encoder"), (240, 129, 287, "decoder")):
+        corner = (x * scale, (y - 50) * scale)
+        drawing.frame(*corner, 172 * scale, height * scale, color)
     return drawing
 
 

@@ -1231,6 +1231,64 @@ h = self.residual_2.forward(h, lambda y: self.cross_attention(y, *[memory] * 2, 
 return self.residual_3.forward(h, lambda y: self.feed_forward(y))""",
 )
 
+RIGHT["two_sources"] = under_the_head(
+    transformer.two_sources,
+    """def own(y):
+    return self.self_attention(y, y, y, mask)
+def read(y):
+    return self.text_attention(y, text, text, text_mask)
+def see(y):
+    return self.image_attention(y, image, image)
+for residual, sublayer in [
+    (self.residual_1, own), (self.residual_2, read), (self.residual_3, see), (self.residual_4, self.feed_forward)
+]:
+    x = residual(x, sublayer)
+return x""",
+    """everything = torch.ones(x.shape[0], x.shape[1], image.shape[1], dtype=torch.bool)
+x = self.residual_1(x, lambda y: self.self_attention(query=y, key=y, value=y, mask=mask))
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask.expand(-1, y.shape[1], -1)))
+x = self.residual_3(x, lambda y: self.image_attention(y, image, image, everything))
+return self.residual_4(x, lambda y: self.feed_forward(y))""",
+    """a = self.residual_1.forward(x, lambda y: self.self_attention(*[y] * 3, mask))
+b = self.residual_2.forward(a, lambda z: self.text_attention(z, *[text] * 2, text_mask))
+c = self.residual_3.forward(b, lambda z: self.image_attention(z, image.clone(), image.clone(), None))
+return self.residual_4.forward(c, self.feed_forward.forward)""",
+    """one, two, three, four = self.residual_1, self.residual_2, self.residual_3, self.residual_4
+sublayers = [
+    (one, lambda y: self.self_attention(y, y, y, mask)),
+    (two, lambda y: self.text_attention(y, text, text, text_mask)),
+    (three, lambda y: self.image_attention(y, image, image)),
+    (four, self.feed_forward),
+]
+for residual, f in sublayers:
+    if residual.placement == "pre":
+        x = x + residual.dropout(f(residual.norm(x)))
+    else:
+        x = residual.norm(x + residual.dropout(f(x)))
+return x""",
+)
+
+RIGHT["prefix_mask"] = [
+    """def prefix_mask(source, target):
+    n = source + target
+    mask = torch.zeros(n, n, dtype=torch.bool)
+    for query in range(n):
+        for key in range(n):
+            mask[query, key] = key < source or key <= query
+    return mask""",
+    """def prefix_mask(source, target):
+    place = torch.arange(source + target)
+    return (place <= place[:, None]) | (place < source)""",
+    """def prefix_mask(source, target):
+    left = torch.ones(source + target, source, dtype=torch.bool)
+    over = torch.zeros(source, target, dtype=torch.bool)
+    past = torch.ones(target, target, dtype=torch.bool).tril()
+    return torch.cat([left, torch.cat([over, past])], dim=1)""",
+    """def prefix_mask(source, target):
+    n = source + target
+    return ~torch.ones(n, n).triu(1).bool() | (torch.arange(n) < source).expand(n, n)""",
+]
+
 RIGHT["decoder"] = under_the_head(
     transformer.decoder,
     """for i in range(len(self.layers)):
@@ -1347,6 +1405,12 @@ RIGHT_ANSWERS = {
         "torch.tensor(63_045_632)",
         "44_101_632 + 512 * 37_000",
         "np.int64(63045632)",
+    ],
+    "decoder_only": [
+        "37_846_016",
+        "37846016.0",
+        "torch.tensor(37_846_016)",
+        "6 * (4 * 512**2 + 2 * 512 * 2048 + 2048 + 512 + 4 * 512) + 512 * 37_000",
     ],
     "cross_shape": [
         "(32, 8, 15, 20)",

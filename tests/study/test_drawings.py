@@ -5,13 +5,16 @@ from xml.etree import ElementTree
 
 import pytest
 
+import minitfm
 from minitfm import multihead
 from minitfm.study import figure2, plots
 from minitfm.study.drawings import (
+    LESSONS,
     Drawing,
     architecture,
     head_by_hand,
     lstm_cell,
+    place,
 )
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -98,12 +101,32 @@ def test_the_architecture_leads_to_classes_that_there_are():
     assert root.get("role") == "group", "links are more than a picture"
     assert "<a " not in architecture(api="").svg()
     links = {a.get("href") for a in root.iter(f"{SVG}a")}
-    assert len(links) > 3
-    for link in links:
+    pages = {link for link in links if "#" not in link}
+    assert len(links - pages) > 3
+    for link in links - pages:
         module, name = re.fullmatch(
             r"\.\./book/api\.html#(minitfm\.\w+)\.(\w+)", link
         ).groups()
         assert hasattr(importlib.import_module(module), name)
+    numbers = {chapter.notebook: chapter.number for chapter in minitfm.CHAPTERS}
+    assert pages == {f"{page}.html" for _, page in LESSONS.values()}
+    for number, page in LESSONS.values():
+        assert numbers[page] == number
+
+
+def test_a_map_lights_the_boxes_that_it_is_asked_for():
+    def lit(*kinds: str) -> int:
+        root = ElementTree.fromstring(place(*kinds).svg())
+        return sum(r.get("fill-opacity") == "0.9" for r in root.iter(f"{SVG}rect"))
+
+    assert lit("attention") == 3
+    assert lit("embed") == 2
+    assert lit("embed", "positions") == 4
+    assert lit("generator") == 1
+    assert lit("encoder") == 4
+    assert lit("decoder") == 6
+    with pytest.raises(ValueError, match="there are: embed"):
+        place("cross-attention")
 
 
 def test_multi_head_attention_links_to_what_its_boxes_stand_for():

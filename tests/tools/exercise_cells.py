@@ -15,6 +15,7 @@ import nbformat
 
 from minitfm.exercises.engine.answer import Answer
 from minitfm.exercises.engine.exercise import Exercise, Task
+from minitfm.exercises.engine.milestone import Milestone
 from minitfm.exercises.engine.show import stars
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
@@ -64,6 +65,8 @@ def code_cell(task: Task, answer: str) -> str:
     """The code cell of an exercise with an answer in it, such as its blank stub."""
     if isinstance(task, Answer):
         return f"{answer.rstrip()}\n\nex.{task.name}.check(answer)"
+    if isinstance(task, Milestone):
+        return f"{answer.rstrip()}\n\nex.{task.name}.check(mine)"
     assert isinstance(task, Exercise)
     answer = wrapped(answer)
     return f"{answer.rstrip()}\n\n\nex.{task.name}.check({task.name_in_source})"

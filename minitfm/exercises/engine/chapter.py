@@ -68,6 +68,20 @@ def chapters() -> dict[str, Chapter]:
     }
 
 
+def course() -> Text:
+    """A table of how far you are in every chapter. A notebook knows of the others what
+    `load` brings.
+    """
+    rows, done, asked = [], 0, 0
+    for chapter in chapters().values():
+        right = sum(chapter.exercises[name].passed for name in chapter.asks)
+        mark = "✓" if right == len(chapter.asks) else "✗" if right else "○"
+        rows.append(f"| {mark} | {chapter.title} | {right} of {len(chapter.asks)} |")
+        done, asked = done + right, asked + len(chapter.asks)
+    head = ["| done | chapter | right |", "| --- | --- | --- |"]
+    return Text("\n".join([f"All chapters: {done} of {asked} right", "", *head, *rows]))
+
+
 def _each(do: Callable[["Task", dict[str, int]], None], kept: dict) -> None:
     for slug, chapter in chapters().items():
         for name, task in chapter.exercises.items():
