@@ -111,7 +111,6 @@ percent: return 0.5**sublayers => return 100 * 0.5**sublayers
 + return 1 / (1 + sublayers) => return 100 / (1 + sublayers)
 halved once in pre-norm: 1 / (1 + sublayers) => 0.5
 one norm too many: 0.5**sublayers => 0.5 ** (sublayers + 1)
-halved once a layer in post-norm: 0.5**sublayers => 0.5 ** (sublayers / 2)
 a norm a layer: 0.5**sublayers => (1 / 3) ** layers
 divided by the number in post-norm: 0.5**sublayers => 0.5 / sublayers
 whole division: 1 / (1 + sublayers) => 1 // (1 + sublayers)
