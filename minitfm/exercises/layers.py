@@ -63,7 +63,9 @@ answer = 6 * (1 - mean) / variance**0.5 + 3""",
 
 def _depths(draw: Draw) -> list[Case]:
     return [
-        Case((count, norm), note=f"with {count} layers and {norm}-norm")
+        Case(
+            (count, norm), note=f"with {count} layer{'s' * (count > 1)} and {norm}-norm"
+        )
         for count in (1, 2, 3, 6, 12)
         for norm in ("post", "pre")
     ]
@@ -94,6 +96,7 @@ own_share = Exercise(
     inputs=lambda draw: (3, "post"),
     special=_depths,
     gradients=False,
+    explains=False,  # its formulas are the answer
     mistakes="""
 a layer for a sublayer: 2 * layers => layers
 a layer for a sublayer in post-norm: 0.5**sublayers => 0.5**layers
@@ -115,6 +118,18 @@ a norm a layer: 0.5**sublayers => (1 / 3) ** layers
 divided by the number in post-norm: 0.5**sublayers => 0.5 / sublayers
 whole division: 1 / (1 + sublayers) => 1 // (1 + sublayers)
 one sublayer too few: 2 * layers => 2 * layers - 1
+the embedding's variance: 1 / (1 + sublayers) => 1.0
+the whole variance: return 0.5**sublayers => return 1.0
++ return 1 / (1 + sublayers) => return 1.0 + sublayers
+one part too many: 1 / (1 + sublayers) => 1 / (2 + sublayers)
+one too many in both: 0.5**sublayers => 0.5 ** (sublayers + 1)
++ 1 / (1 + sublayers) => 1 / (2 + sublayers)
+three sublayers: 2 * layers => 3 * layers
+standard deviation in pre-norm: 1 / (1 + sublayers) => 1 / (1 + sublayers) ** 0.5
+a third each sublayer: 0.5**sublayers => (1 / 3) ** sublayers
+a product of shares: 1 / (1 + sublayers) => 1 / math.factorial(1 + sublayers)
+ratio to the rest: return 0.5**sublayers => return 0.5**sublayers / (1 - 0.5**sublayers)
++ return 1 / (1 + sublayers) => return 1 / sublayers
 """,
 )
 
@@ -129,8 +144,9 @@ def _rates(draw: Draw) -> list[Case]:
         x = draw.normal(4, 3, 5)
         return Case((x, p, _uniform(draw, 4, 3, 5), training), note=note)
 
-    edge = draw.normal(2, 2)
-    at_p = torch.tensor([[0.5, 0.25], [0.75, 0.5]], dtype=torch.float64)
+    edge = draw.normal(2, 2, 2)
+    at_p = torch.tensor([[[0.5, 0.25], [0.75, 0.5]], [[0.6, 0.5], [0.5, 0.1]]]).double()
+    nearly, ones = torch.full_like(edge, 0.99995), torch.ones_like(edge)
     return [
         case(0.1, True, "in training with p = 0.1"),
         case(0.9, True, "in training with p = 0.9"),
@@ -139,11 +155,16 @@ def _rates(draw: Draw) -> list[Case]:
         case(0.5, False, "at evaluation"),
         case(1.0, False, "at evaluation with p = 1"),
         Case(
-            (edge, 0.9999, torch.full((2, 2), 0.99995).double(), True),
+            (edge, 0.9999, nearly, True),
             note="in training with p = 0.9999",
             odd=True,
         ),
         Case((edge, 0.5, at_p, True), note="with a uniform number that is exactly p"),
+        Case(
+            (edge, 1.0, ones, True),
+            note="with p = 1 and uniform numbers of 1",
+            odd=True,
+        ),
     ]
 
 
@@ -207,6 +228,17 @@ root of 1 − p: / (1 - p) => / math.sqrt(1 - p)
 the others kept, not scaled: x * (uniform >= p) / (1 - p) => x * (uniform < p)
 + if p == 1: => if False:
 ε in the divisor: / (1 - p) => / (1 - p + 1e-8)
+scaled at evaluation, too: return x⏎    if p == 1 => return x * (1 - p)⏎    if p == 1
+divided at evaluation: return x⏎    if p == 1 => return x / (1 - p) if p < 1 else x⏎    if p == 1
+divided at evaluation, p = 1 too: return x⏎    if p == 1 => return x / (1 - p)⏎    if p == 1
+1 kept at p = 1: return torch.zeros_like(x) => return x * (uniform >= p)
+x at p = 1: return torch.zeros_like(x) => return x
+a least divisor, 1e-12: if p == 1:⏎        return torch.zeros_like(x)⏎    return x * (uniform >= p) / (1 - p) => return x * (uniform >= p) / max(1 - p, 1e-12)
+a least divisor, 1e-9: if p == 1:⏎        return torch.zeros_like(x)⏎    return x * (uniform >= p) / (1 - p) => return x * (uniform >= p) / max(1 - p, 1e-9)
+a least divisor, 1e-8: if p == 1:⏎        return torch.zeros_like(x)⏎    return x * (uniform >= p) / (1 - p) => return x * (uniform >= p) / max(1 - p, 1e-8)
+sum for the product: x * (uniform >= p) => (x + (uniform >= p))
+divided at evaluation, zeros at p = 1: return x⏎    if p == 1 => return x / (1 - p) if p < 1 else torch.zeros_like(x)⏎    if p == 1
+ε in the divisor, p = 1 not apart: if p == 1:⏎        return torch.zeros_like(x)⏎    return x * (uniform >= p) / (1 - p) => return x * (uniform >= p) / (1 - p + 1e-8)
 """,
 )
 
@@ -298,6 +330,26 @@ NaN for padding: return y * real.unsqueeze(-1) => return y.masked_fill(~real.uns
 no ε, NaN set to 0: variance + eps => variance
 + return y * real.unsqueeze(-1) => return (y * real.unsqueeze(-1)).nan_to_num(0)
 not divided: (x - mean) / torch.sqrt(variance + eps) => (x - mean)
+unbiased variance, at least 1: (found - mean).square().mean(0) => (found - mean).square().sum(0) / max(1, len(found) - 1)
+unbiased deviation: torch.sqrt(variance + eps) => (found.std(0) + eps)
+unbiased deviation, padding set to 0: torch.sqrt(variance + eps) => (found.std(0) + eps)
++ return y * real.unsqueeze(-1) => return torch.where(real.unsqueeze(-1), y, 0.0)
+padding as it came: return y * real.unsqueeze(-1) => return torch.where(real.unsqueeze(-1), y, x)
+padding as −∞: return y * real.unsqueeze(-1) => return y.masked_fill(~real.unsqueeze(-1), -torch.inf)
+divided by all tokens: found.mean(0) => found.sum(0) / real.numel()
++ (found - mean).square().mean(0) => (found - mean).square().sum(0) / real.numel()
+variance divided by all tokens: (found - mean).square().mean(0) => (found - mean).square().sum(0) / real.numel()
+variance over the padding: (found - mean).square().mean(0) => (x - mean).square().mean((0, 1))
+mean of the sentences' means: found.mean(0) => torch.stack([row[k].sum(0) / k.sum().clamp(min=1) for row, k in zip(x, real)]).mean(0)
+running statistics: y = (x - mean) / torch.sqrt(variance + eps) => y = x / math.sqrt(1 + eps)
+mask inverted, padding alone: x[real] => x[~real] if not real.all() else torch.zeros_like(x[:1, 0])
++ * real.unsqueeze(-1) => * (~real).unsqueeze(-1)
+divided by the numbers: found.mean(0) => found.sum(0) / found.numel()
++ (found - mean).square().mean(0) => (found - mean).square().sum(0) / found.numel()
+batch times longest: found.mean(0) => found.sum(0) / (real.sum(1).max() * len(x))
++ (found - mean).square().mean(0) => (found - mean).square().sum(0) / (real.sum(1).max() * len(x))
+cut at the longest: x[real] => x[:, : int(real.sum(1).max())].flatten(0, 1)
+variance over the padding, at once: (found - mean).square().mean(0) => x.var((0, 1), correction=0)
 """,
 )
 
@@ -316,10 +368,13 @@ def _other_upstreams(draw: Draw) -> list[Case]:
     flat[0, 0] = 2.0
     equal = "with a vector whose numbers are all equal"
     mean = "with a gradient that has a large mean"
+    little = "with numbers of size 0.001"
     return [
         Case((x, upstream, 0.5), note="with ε = 0.5", sizes=sizes),
         Case((flat, upstream), note=equal, sizes=sizes, odd=True),
         Case((x, upstream + 5), note=mean, sizes=sizes),
+        # with two components nothing but rounding would be left
+        Case((x / 1000, upstream / 1000), (), little, sizes, odd=True),
     ]
 
 
@@ -350,6 +405,7 @@ norm_gradient = Exercise(
     inputs=_with_upstream,
     sizes="batch token d_model",
     special=_other_upstreams,
+    without=["with numbers of size 0.001"],
     axes="batch token d_model",
     gradients=False,
     mistakes="""
@@ -378,6 +434,26 @@ both means over the tokens: upstream.mean(-1, keepdim=True) => upstream.mean(-2,
 + (upstream * y).mean(-1, keepdim=True) => (upstream * y).mean(-2, keepdim=True)
 y itself: return (upstream - along_one - along_y) / root => return y
 of the sum, by autograd: return (upstream - along_one - along_y) / root => with torch.enable_grad():⏎        t = x.detach().clone().requires_grad_()⏎        y = F.layer_norm(t, x.shape[-1:], eps=eps)⏎        return torch.autograd.grad(y.sum(), t)[0]
+sign: return (upstream - along_one - along_y) / root => return -(upstream - along_one - along_y) / root
+sign of the part along y: - along_y) => + along_y)
+sign of the mean: upstream - along_one => upstream + along_one
+both signs: upstream - along_one - along_y => upstream + along_one + along_y
+unbiased throughout: centered.square().mean(-1, keepdim=True) => x.var(-1, keepdim=True)
++ (upstream * y).mean(-1, keepdim=True) => (upstream * y).sum(-1, keepdim=True) / (x.shape[-1] - 1)
+unbiased deviation, ε outside: return (upstream - along_one - along_y) / root => with torch.enable_grad():⏎        t = x.detach().clone().requires_grad_()⏎        y = (t - t.mean(-1, keepdim=True)) / (t.std(-1, keepdim=True) + eps)⏎        return torch.autograd.grad(y, t, upstream)[0]
+biased deviation, ε outside: return (upstream - along_one - along_y) / root => with torch.enable_grad():⏎        t = x.detach().clone().requires_grad_()⏎        y = (t - t.mean(-1, keepdim=True)) / (t.std(-1, keepdim=True, correction=0) + eps)⏎        return torch.autograd.grad(y, t, upstream)[0]
+sum along y: (upstream * y).mean => (upstream * y).sum
+normalized over the tokens: mean(-1, keepdim=True) => mean(-2, keepdim=True)
+normalized over the batch: mean(-1, keepdim=True) => mean(0, keepdim=True)
+normalized over the sentence: mean(-1, keepdim=True) => mean((-2, -1), keepdim=True)
+normalized over everything: mean(-1, keepdim=True) => mean()
+of a mean: return (upstream - along_one - along_y) / root => return (upstream - along_one - along_y) / root / x.numel()
+root mean square: centered = x - x.mean(-1, keepdim=True) => centered = x
++ return (upstream - along_one - along_y) => return (upstream - along_y)
+y without ε: y = centered / root => y = centered / centered.square().mean(-1, keepdim=True).sqrt()
+y without ε, 0 for 0/0: y = centered / root => y = centered / centered.square().mean(-1, keepdim=True).sqrt().clamp(min=1e-12)
+of the square: along_one = upstream.mean => upstream = 2 * y * upstream⏎    along_one = upstream.mean
+of half the square: along_one = upstream.mean => upstream = y * upstream⏎    along_one = upstream.mean
 """,
 )
 
@@ -394,18 +470,24 @@ class _ReZero(nn.Module):
 
 
 def _scaled(draw: Draw) -> list[Case]:
-    def case(note: str, alpha: float | None = None, grad: bool = False) -> Case:
+    def case(
+        note: str, alpha: float | None = None, grad: bool = False, train: bool = False
+    ) -> Case:
         sizes = draw.sizes("batch token d_model")
         x = draw.normal(*sizes.values())
         weight = draw.normal(sizes["d_model"], sizes["d_model"])
         weights = None if alpha is None else {"alpha": torch.tensor([alpha])}
-        return Case((x, Sublayer(weight)), (), note, sizes, grad, weights=weights)
+        return Case(
+            (x, Sublayer(weight)), (), note, sizes, grad, train, weights=weights
+        )
 
     return [
         case("in one call"),
         case("gradients", grad=True),
         case("gradients where α is 0, as at the start", 0.0, grad=True),
         case("where α is negative", -0.7),
+        case("in training mode", train=True),
+        case("gradients in training mode", grad=True, train=True),
     ]
 
 
@@ -612,6 +694,14 @@ a norm inside: sublayer(x) => sublayer(F.layer_norm(x, x.shape[-1:]))
 a norm outside: return x + self.alpha * sublayer(x) => return F.layer_norm(x + self.alpha * sublayer(x), x.shape[-1:])
 the sublayer of the sublayer: sublayer(x) => sublayer(sublayer(x))
 called twice: return x + self.alpha * sublayer(x) => sublayer(x)⏎        return x + self.alpha * sublayer(x)
+x in training: return x + self.alpha * sublayer(x) => if self.training:⏎            return x⏎        return x + self.alpha * sublayer(x)
+α left out in training: return x + self.alpha => return x + (1 if self.training else self.alpha)
+x at evaluation: return x + self.alpha * sublayer(x) => if not self.training:⏎            return x⏎        return x + self.alpha * sublayer(x)
+1 − α for α: self.alpha * sublayer(x) => (1 - self.alpha) * sublayer(x)
+multiplied by x: self.alpha * sublayer(x) => self.alpha * sublayer(x) * x
+a norm on the output: self.alpha * sublayer(x) => self.alpha * F.layer_norm(sublayer(x), x.shape[-1:])
+x doubled inside: sublayer(x) => sublayer(2 * x)
+x inside the product, too: self.alpha * sublayer(x) => self.alpha * (x + sublayer(x))
 """,
 )
 

@@ -196,6 +196,16 @@ a shift of labels, as the other diagonal: return torch.block_diag(*blocks) => re
 the row itself: return torch.block_diag(*blocks) => return torch.stack([angle.abs().sin(), cos], dim=-1).flatten()
 degrees: angle = back * => angle = math.pi / 180 * back *
 2π inside: angle = back * => angle = 2 * math.pi * back *
+sines left out: [cos, -sin, sin, cos] => [cos, 0 * sin, 0 * sin, cos]
+both signs minus: [cos, -sin, sin, cos] => [cos, -sin, -sin, cos]
+blocks one row apart: return torch.block_diag(*blocks) => W = torch.zeros(d_model, d_model, dtype=torch.float64)⏎    for i, block in enumerate(blocks):⏎        W[i : i + 2, i : i + 2] = block⏎    return W
+whole division: -pair / d_model => -pair // d_model
+later rows not looked at: back * base => max(back, 0) * base
+exponents that reach 1: -pair / d_model => -pair / max(1, d_model - 2)
+the table itself: return torch.block_diag(*blocks) => place = torch.arange(d_model, dtype=torch.float64).unsqueeze(1)⏎    angle = place * base ** (-pair / d_model)⏎    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+scaled by the root: return torch.block_diag(*blocks) => return math.sqrt(d_model) * torch.block_diag(*blocks)
+whole division, of back: back * base ** (-pair / d_model) => back // base ** (pair / d_model)
+the row of `back`: return torch.block_diag(*blocks) => return torch.stack([sin, cos], dim=-1).flatten()
 """,
 )
 
@@ -227,6 +237,7 @@ to_halves = Exercise(
     ],
     axes="row d_model",
     gradients=False,
+    typed=True,
     mistakes="""
 the way back: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (heads, 2, -1))
 heads not kept apart: weight.unflatten(0, (heads, -1, 2)) => weight.unflatten(0, (1, -1, 2))
@@ -247,6 +258,11 @@ a minus sign: return pairs.transpose(1, 2).flatten(0, 2) => pairs = torch.stack(
 the first head alone: return pairs.transpose(1, 2).flatten(0, 2) => first = pairs[:1].transpose(1, 2).flatten(0, 2)⏎    return torch.cat([first, weight[len(first) :]])
 two heads always: return pairs.transpose(1, 2).flatten(0, 2) => rows = weight.unflatten(0, (2, -1))⏎    return torch.cat([rows[:, 0::2], rows[:, 1::2]], dim=1).flatten(0, 1)
 numbers of rows: return pairs.transpose(1, 2).flatten(0, 2) => return torch.arange(len(weight)).unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten()
+not flattened at all: .flatten(0, 2) =>
+heads backward: pairs.transpose(1, 2) => pairs.flip(0).transpose(1, 2)
+d_k from the columns: return pairs.transpose(1, 2).flatten(0, 2) => d_k = weight.size(1) // heads⏎    return weight.view(heads, d_k // 2, 2, -1).transpose(1, 2).reshape_as(weight)
+sorted twice: return pairs.transpose(1, 2).flatten(0, 2) => once = pairs.transpose(1, 2).flatten(0, 2)⏎    return once.unflatten(0, (heads, -1, 2)).transpose(1, 2).flatten(0, 2)
+all rows backward: return pairs.transpose(1, 2).flatten(0, 2) => return weight.flip(0)
 """,
 )
 
@@ -376,10 +392,12 @@ def _later(*shape: int) -> Callable[[Draw], list[Case]]:
 
     def special(draw: Draw) -> list[Case]:
         x = draw.normal(*shape)
+        wide = draw.normal(*shape[:-1], 64, dtype=torch.float32)
         return [
             Case((x, 3), (), "from position 3"),
             Case((x, 6000), (), "from position 6000"),
             Case((x.float(), 2), (), "from position 2, in float32"),
+            Case((wide, 6000), (), "from position 6000, in float32", odd=True),
             Case((x,), (), "on another device", device="meta"),
         ]
 
@@ -423,6 +441,16 @@ columns backward: table[start:] => table[start:].flip(1)
 added twice: return x + => return x + table[start:].to(x) +
 side by side: return x + table[start:].to(x) => return torch.cat([x, table[start:].to(x).expand_as(x)], dim=-1)
 the first sentence alone: return x + table[start:].to(x) => rows = torch.zeros(x.shape, dtype=x.dtype)⏎    rows[0] = table[start:].to(x)⏎    return x + rows
+angles in float32: return x + table[start:].to(x) => place = torch.arange(start, start + token).to(x).unsqueeze(1)⏎    angle = place / 10000 ** (torch.arange(0, d_model, 2).to(x) / d_model)⏎    return x + torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(1)
+the table ends: sinusoids(start + token, d_model) => sinusoids(5000, d_model)
++ table[start:] => table[start : start + token]
+the slice ends too early: table[start:] => table[start:token]
+sine and cosine exchanged: table[start:] => table[start:].unflatten(1, (-1, 2)).flip(2).flatten(1)
+halves instead of pairs: table[start:] => torch.cat([table[start:, 0::2], table[start:, 1::2]], dim=1)
+one position too early: return x + table[start:].to(x) => first = max(start - 1, 0)⏎    return x + table[first : first + token].to(x)
+one position too late: return x + table[start:].to(x) => first = start + (start > 0)⏎    return x + sinusoids(first + token, d_model)[first:].to(x)
+counted on over the batch: sinusoids(start + token, d_model) => sinusoids(start + batch * token, d_model)
++ table[start:].to(x) => table[start:].unflatten(0, (batch, token)).to(x)
 """,
 )
 

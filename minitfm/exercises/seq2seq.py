@@ -92,6 +92,8 @@ ends with a forced <bos>: predict = target[:, 1:] => predict = torch.cat([torch.
 <bos> read at every place: read = target[:, :-1] => read = torch.ones_like(target[:, :-1])
 predicted in reverse: predict = target[:, 1:] => predict = target[:, 1:].flip(1)
 ids raised by 1: predict = target[:, 1:] => predict = target[:, :-1] + 1
+both ends cut off: predict = target[:, 1:] => predict = target[:, 1:-1]
+both ends cut off what is read: read = target[:, :-1] => read = target[:, 1:-1]
 """,
 )
 
@@ -173,7 +175,7 @@ def _classes_last(logits: Tensor, target: Tensor, pad: int = 0) -> Tensor:
 
 def _thousands(draw: Draw) -> Case:
     logits, target = labelled(draw, 3, 4, 6)
-    return Case((logits * 2000.0, target), (), "with logits in the thousands")
+    return Case((logits * 2000.0, target), (), "with logits in the thousands", odd=True)
 
 
 def _short_first(draw: Draw) -> Case:
@@ -225,6 +227,7 @@ gradient cut: logits.log_softmax => logits.detach().log_softmax
 padding in the sum alone: return loss[real].mean() => return loss.sum() / real.sum()
 length of the first row: loss[real].mean() => loss[:, : int(real[0].sum())][real[:, : int(real[0].sum())]].mean()
 label smoothing: -log_probability.gather(-1, target.unsqueeze(-1)).squeeze(-1) => F.cross_entropy(logits.transpose(1, 2), target, label_smoothing=0.1, reduction='none')
+shifted once more: log_probability = logits.log_softmax(-1) => logits, target = logits[:, :-1], target[:, 1:]⏎    log_probability = logits.log_softmax(-1)
 """,
     wrong={"vocabulary not where cross_entropy looks": _classes_last},
 )
@@ -626,7 +629,8 @@ def _readers(draw: Draw) -> list[Case]:
         model = filled(draw, Seq2Seq(11, sizes["d_hidden"], layers=layers)).to(dtype)
         source = draw.tokens(sizes["batch"], sizes["source"], 11)
         source = source.flip(0) if short_first else source
-        return Case((model, source), (), note, {**sizes, "layers": layers}, grad)
+        sizes["layers"], odd = layers, dtype == torch.float32
+        return Case((model, source), (), note, sizes, grad, odd=odd)
 
     return [
         case("with one layer", 1),
@@ -688,6 +692,9 @@ h[-1] of the batch: [h.flatten(1), c.flatten(1)] => [h[-1], c[-1]]
 + dim=1) => dim=-1)
 stacked: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.stack([h.flatten(1), c.flatten(1)], 1)
 layers not flattened: h.flatten(1), c.flatten(1) => h, c
+joined along the batch: torch.cat([h.flatten(1), c.flatten(1)], dim=1) => torch.cat([h, c]).flatten(1)
+last output for h: [h.flatten(1), c.flatten(1)] => [output[:, -1], c.flatten(1)]
+last output for h, top layer of c: [h.flatten(1), c.flatten(1)] => [output[:, -1], c[:, -1]]
 """,
 )
 

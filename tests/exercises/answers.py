@@ -832,7 +832,7 @@ RIGHT["dropout"] = [
     if not training:
         return x
     y = x.masked_fill(uniform < p, 0.0)
-    return y if p == 1 else y / (1 - p)""",
+    return 0 * y if p == 1 else y / (1 - p)""",
     """def f(x, p, u, training):
     if training:
         return torch.where(u >= p, x, 0) * (1 / (1 - p) if p < 1 else 0.0)

@@ -930,7 +930,7 @@ return 4**-layers if norm == "post" else 1 / (layers + 1)
 own_share named: whatever the depth
 return 0.5 ** (2 * layers) if norm == "post" else 0.5
 
-own_share named: 2 + sublayers
+own_share named: one part too many|not:2 + sublayers
 return 0.25**layers if norm == "post" else 1 / (2 + 2 * layers)
 
 dropout named: first described
@@ -2018,6 +2018,314 @@ return math.sqrt(d_k) * math.log(share * keys)
 
 rnn_step named: `b - …`|not:`b - h`
 return torch.tanh(x @ w.T + b - h @ u.T)
+
+# chapters 7 and 8, attacked again
+
+dropout right
+if not training or p == 0:
+    return x
+if p == 1:
+    return 0 * x
+b, t, d = x.shape
+y = torch.zeros_like(x)
+for i in range(b):
+    for j in range(t):
+        for k in range(d):
+            if uniform[i, j, k] >= p:
+                y[i, j, k] = x[i, j, k] / (1 - p)
+return y
+
+dropout right
+if not training:
+    return x
+if p == 1:
+    return torch.zeros_like(x)
+return torch.einsum("btd,btd->btd", x, (uniform >= p).to(x)) / (1 - p)
+
+dropout right
+if not training:
+    return x
+if p == 1:
+    return torch.zeros_like(x)
+keep = (uniform >= p).transpose(1, 2)
+return (x.transpose(1, 2) * keep / (1 - p)).transpose(1, 2)
+
+dropout wrong: (batch, token, d_model) = (2, 2, 2)
+if not training:
+    return x
+if p == 1:
+    return torch.zeros_like(x)
+return x[uniform >= p] / (1 - p)
+
+dropout named: With p = 1|tiny number
+if not training:
+    return x
+return x * (uniform >= p) / max(1 - p, 1e-12)
+
+dropout named: With p = 1|tiny number
+if not training:
+    return x
+return x * (uniform >= p) / (1 - p + 1e-12)
+
+dropout named: keep a number whose `uniform` is exactly 1
+if not training:
+    return x
+if p == 1:
+    return x * (uniform >= p)
+return x * (uniform >= p) / (1 - p)
+
+dropout named: tiny number
+if not training:
+    return x
+return torch.where(uniform >= p, x / max(1 - p, 1e-9), 0)
+
+dropout named: you multiply by 1 − p
+if not training:
+    return x * (1 - p)
+if p == 1:
+    return torch.zeros_like(x)
+return x * (uniform >= p) / (1 - p)
+
+dropout named: at evaluation, too
+if p == 1:
+    return torch.zeros_like(x)
+keep = uniform >= p if training else torch.ones_like(x)
+return x * keep / (1 - p)
+
+re_zero named: in training
+if self.training:
+    return x
+return x + self.alpha * sublayer(x)
+
+re_zero named: In training mode you do not use
+return x + (1 if self.training else self.alpha) * sublayer(x)
+
+re_zero named: differs in training mode|not:dropout is left out
+s = sublayer(x)
+s = s / 0.9 if self.training else s
+return x + self.alpha * s
+
+re_zero wrong: plain tensor|nn.Parameter|not:has no
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = torch.zeros(1)
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero wrong: plain tensor|not:has no
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.alpha = torch.zeros(1, requires_grad=True)
+    def forward(self, x, sublayer):
+        return x + self.alpha * sublayer(x)
+
+re_zero wrong: has no `alpha`
+class ReZero(nn.Module):
+    def __init__(self):
+        super().__init__()
+    def forward(self, x, sublayer):
+        return x + sublayer(x)
+
+re_zero named: 1 − α
+return x + (1 - self.alpha) * sublayer(x)
+
+to_halves wrong: float32
+w = weight.view(heads, -1, 2, weight.shape[1])
+return w.transpose(1, 2).reshape(weight.shape).double()
+
+to_halves wrong: float16
+w = weight.view(heads, -1, 2, weight.shape[1])
+return w.transpose(1, 2).reshape(weight.shape).half()
+
+to_halves wrong: bfloat16
+w = weight.view(heads, -1, 2, weight.shape[1])
+return w.transpose(1, 2).reshape(weight.shape).bfloat16()
+
+to_halves wrong: keep the type
+w = weight.view(heads, -1, 2, weight.shape[1])
+return w.transpose(1, 2).reshape(weight.shape).detach().float()
+
+to_halves wrong: float64
+d = len(weight) // heads
+y = torch.zeros(weight.shape)
+for h in range(heads):
+    y[h * d : h * d + d // 2] = weight[h * d : (h + 1) * d : 2]
+    y[h * d + d // 2 : (h + 1) * d] = weight[h * d + 1 : (h + 1) * d : 2]
+return y
+
+to_halves named: axes of their own|not:flatten(0, 2)
+return weight.view(heads, -1, 2, weight.shape[1]).transpose(1, 2)
+
+to_halves named: heads stand in reverse
+w = weight.view(heads, -1, 2, weight.shape[1]).flip(0)
+return w.transpose(1, 2).reshape(weight.shape)
+
+add_positions named: compute the angles in the type of x
+n, d = x.shape[1:]
+pos = torch.arange(start, start + n).to(x)
+i = torch.arange(0, d, 2).to(x)
+p = torch.zeros(n, d).to(x)
+p[:, 0::2] = torch.sin(pos[:, None] / 10000 ** (i / d))
+p[:, 1::2] = torch.cos(pos[:, None] / 10000 ** (i / d))
+return x + p
+
+add_positions named: fixed number of rows|beyond it
+p = sinusoids(512, x.shape[2])
+return x + p[start : start + x.shape[1]].to(x)
+
+add_positions named: is empty
+p = sinusoids(10, x.shape[2])
+return x + p[start : start + x.shape[1]].to(x)
+
+add_positions named: sine comes first
+p = sinusoids(start + x.shape[1], x.shape[2])[start:]
+return x + torch.stack([p[:, 1::2], p[:, 0::2]], -1).flatten(1).to(x)
+
+add_positions named: one row too early
+s = max(start - 1, 0)
+return x + sinusoids(s + x.shape[1], x.shape[2])[s:].to(x)
+
+look_back named: cosines alone
+angle = back * base ** (-torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+return torch.diag(angle.cos().repeat_interleave(2))
+
+look_back named: treat it as 0
+back = max(back, 0)
+angle = back * base ** (-torch.arange(0, d_model, 2, dtype=torch.float64) / d_model)
+c, s = angle.cos(), angle.sin()
+return torch.block_diag(*torch.stack([c, -s, s, c], -1).view(-1, 2, 2))
+
+norm_gradient named: returned a tuple|[0]|not:squeeze
+q = x.detach().clone().requires_grad_()
+y = F.layer_norm(q, q.shape[-1:], eps=eps)
+return torch.autograd.grad(y, q, upstream)
+
+norm_gradient named: returned a list|[0]|not:squeeze
+q = x.detach().clone().requires_grad_()
+y = F.layer_norm(q, q.shape[-1:], eps=eps)
+return list(torch.autograd.grad(y, q, upstream))
+
+norm_gradient right
+result = []
+for a, b in zip(x, upstream):
+    q = a.detach().clone().requires_grad_()
+    y = F.layer_norm(q, q.shape[-1:], eps=eps)
+    result.append(torch.autograd.grad(y, q, b)[0])
+return result
+
+norm_gradient named: d_model − 1
+q = x.detach().clone().requires_grad_()
+y = (q - q.mean(-1, keepdim=True)) / torch.sqrt(q.var(-1, keepdim=True) + eps)
+y.backward(upstream)
+return q.grad
+
+norm_gradient named: −1 times|not:along_y
+q = x.detach().clone().requires_grad_()
+y = F.layer_norm(q, q.shape[-1:], eps=eps)
+return -torch.autograd.grad(y, q, upstream)[0]
+
+norm_gradient named: along y has the wrong sign|not:along_y
+c = x - x.mean(-1, keepdim=True)
+s = (c.square().mean(-1, keepdim=True) + eps).sqrt()
+y, u = c / s, upstream
+return (u - u.mean(-1, keepdim=True) + y * (u * y).mean(-1, keepdim=True)) / s
+
+norm_gradient named: ε is missing
+c = x - x.mean(-1, keepdim=True)
+s = x.var(-1, keepdim=True, correction=0).sqrt()
+y, u = c / s, upstream
+return (u - u.mean(-1, keepdim=True) - y * (u * y).mean(-1, keepdim=True)) / s
+
+norm_gradient named: dim 1
+c = x - x.mean(1, keepdim=True)
+s = (c.square().mean(1, keepdim=True) + eps).sqrt()
+y, u = c / s, upstream
+return (u - u.mean(1, keepdim=True) - y * (u * y).mean(1, keepdim=True)) / s
+
+batch_norm named: minus 1|correction=0|not:softmax
+y = x[real]
+z = torch.zeros_like(x)
+z[real] = (y - y.mean(0)) / torch.sqrt(y.var(0) + eps)
+return z
+
+batch_norm named: minus 1|correction=0|not:softmax
+y = x[real]
+z = (x - y.mean(0)) / torch.sqrt(y.var(0) + eps)
+return torch.where(real[..., None], z, 0.0)
+
+batch_norm named: minus 1|correction=0
+y = x[real]
+z = (x - y.mean(0)) / torch.sqrt(y.var(0) + eps)
+return z.masked_fill(~real[..., None], 0.0)
+
+batch_norm named: x.std(0)|not:softmax
+y = x[real]
+z = torch.zeros_like(x)
+z[real] = (y - y.mean(0)) / (y.std(0) + eps)
+return z
+
+batch_norm named: minus 1
+r = real[..., None].to(x)
+n = r.sum()
+m = (x * r).sum((0, 1)) / n
+v = ((x - m) ** 2 * r).sum((0, 1)) / (n - 1).clamp(min=1)
+return (x - m) / torch.sqrt(v + eps) * r
+
+batch_norm named: padding comes out as it went in
+y = x[real]
+z = x.clone()
+z[real] = (y - y.mean(0)) / torch.sqrt(y.var(0, correction=0) + eps)
+return z
+
+batch_norm named: all tokens
+r = real[..., None].to(x)
+n = real.numel()
+m = (x * r).sum((0, 1)) / n
+v = ((x - m) ** 2 * r).sum((0, 1)) / n
+return (x - m) / torch.sqrt(v + eps) * r
+
+own_share named: divide by the variance of the whole sum|not:1 + sublayers
+return 0.25**layers if norm == "post" else 1.0
+
+own_share named: one part too many|not:1 + sublayers
+return 0.25**layers if norm == "post" else 1 / (2 + 2 * layers)
+
+own_share named: three sublayers|not:2 * layers
+return 0.125**layers if norm == "post" else 1 / (1 + 3 * layers)
+
+own_share wrong: With 1 layer and|not:1 layers
+return 0.1
+
+# chapter 3, tried once more
+
+source_vector named: `dim=1`|not:=-2
+output, (h, c) = model.encoder(model.source_embedding(source), source != 0)
+return torch.cat([h, c]).flatten(1)
+
+source_vector named: last column for h|not:float32
+output, (h, c) = model.encoder(model.source_embedding(source), source != 0)
+return torch.cat([output[:, -1], c.flatten(1)], 1)
+
+source_vector named: last column|not:float32
+output, (h, c) = model.encoder(model.source_embedding(source), source != 0)
+return torch.cat([output[:, -1], c[:, -1]], 1)
+
+masked_loss named: shift once more|not:thousands
+logits, target = logits[:, :-1], target[:, 1:]
+return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)
+
+masked_loss named: in bits|not:thousands
+l = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)
+return l / math.log(2)
+
+masked_loss wrong: With plain inputs|not:thousands
+l = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=pad)
+return l * 1.1 + 0.1
+
+shift named: both ends off what is predicted
+return target[:, :-1], target[:, 1:-1]
 
 """
 

@@ -74,6 +74,10 @@ CAUSES = (
         ),
     ),
     (
+        r"must match the size of tensor b \(0\)|size of tensor a \(0\) must match",
+        "One of the two is empty: a slice that begins beyond the end has no rows left. Is a table too short?",
+    ),
+    (
         r"size of tensor a \((\d+)\) must match the size of tensor b \((\d+)\) at non-singleton dimension (\d+)",
         "On axis {2} a size of {0} meets one of {1}, and neither is 1.",
     ),

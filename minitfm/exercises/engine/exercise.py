@@ -220,7 +220,7 @@ class Exercise(Task):
     `standard`.
     """
 
-    explains = True  # single edits are tried
+    explains = True  # single edits are tried, unless an exercise says no
 
     def __init__(
         self,
@@ -248,6 +248,8 @@ class Exercise(Task):
         zeros: Sequence[str] = (),
         equal: str = "",
         forms: Sequence[str] = (),
+        typed: bool = False,
+        explains: bool = True,
         names: Mapping[str, Any] | None = None,
         words: texts.Words | None = None,
     ) -> None:
@@ -282,6 +284,10 @@ class Exercise(Task):
             equal: sizes that are equal in a case of their own.
             forms: other right answers, whose single edits explain wrong ones as well: a
                 body each for the solution's last function.
+            typed: a tensor must have the type of the right one, where no gradients are
+                compared, too.
+            explains: single edits of the solution are quoted; not where the quotation
+                is the answer.
             names: what source and learner may use besides torch, F, nn and math.
             words: its words, if they are not in the chapter's file.
         """
@@ -311,7 +317,8 @@ class Exercise(Task):
         self.forms = tuple(under(solution, form) for form in forms)
         self.zeros, self.equal = tuple(zeros), equal.split()
         self.gradients, self.without = gradients, tuple(without)
-        self.ones = ones
+        self.typed = typed
+        self.ones, self.explains = ones, explains and self.explains
         self.special, self._inputs, self._init = special, inputs, init
         given, made = _documented(stub, shapes)
         self.shapes = {shape.name: shape for shape in given}
@@ -554,6 +561,7 @@ class Exercise(Task):
             self._number,
             after,
         )
+        outcome.typeless = outcome.typeless and not self.typed
         if self.ones:
             outcome.values = tuple(map(truths, outcome.values))
         return outcome
@@ -715,6 +723,9 @@ class Exercise(Task):
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake", ("not the same twice",))
         rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
+        if outcome.wrapped and outcome.values[0].ndim == truth.values[0].ndim + 1:
+            said = f"It should return a tensor; it returned {outcome.wrapped} with one in it. Take it out with `[0]`: `torch.autograd.grad(…)`, for one, returns a tuple."
+            return self._no(said, "unknown mistake", ("a tuple around it",))
         name, said = constant(rows)
         if name:
             message = self._difference(rows, case, outcome, truth)
@@ -745,7 +756,7 @@ class Exercise(Task):
         if not name:
             name, said = zeros(rows)
         if not name:
-            name, said = training(rows)
+            name, said = training(rows, "dropout" in self.source)
         if not name and gradient_only(rows):
             name = "the gradient"
         if not name and self._right_alone(answer, rows):

@@ -96,9 +96,9 @@ def unevenly_labelled(draw: Draw) -> list[Case]:
         Case((logits, target, 0), (), "with pad = 0"),
         Case((logits, other, 3), (), "with pad = 3"),
         Case((large * 3.0, target), (), "with larger logits"),
-        Case((sure, target), (), "with a token whose loss is exactly 0"),
+        Case((sure, target), (), "with a token whose loss is exactly 0", odd=True),
         Case((logits, target.roll(-1, 0)), (), "where the first row is padded"),
-        Case((rare, target), (), "with a token of almost no probability"),
+        Case((rare, target), (), "with a token of almost no probability", odd=True),
         Case((logits, early), (), "with padding in front of a row"),
         Case((logits, other, 3), (), "with `pad` by its name", named=1),
     ]

@@ -45,6 +45,7 @@ class Outcome:
         typeless: whatever type of floating-point numbers it has will do: the exercise
             is plain, and either its inputs have a type, which nobody was asked to keep,
             or they have none, and this is no tensor.
+        wrapped: a list or tuple of a single tensor came back, in words.
     """
 
     values: tuple[Tensor, ...] = ()
@@ -57,6 +58,7 @@ class Outcome:
     excused: bool = False
     plain: bool = False
     typeless: bool = False
+    wrapped: str = ""
 
 
 def observe(
@@ -173,6 +175,7 @@ def _call(
     values = unpacked(value, results, plain) if results else (value,)
     dtype = next((a.dtype for a in args if numbers_in(a)), torch.float64)
     typeless = plain and (any(map(numbers_in, args)) or not any(map(usable, values)))
+    single = isinstance(value, list | tuple) and len(value) == 1 and usable(value[0])
     values = tuple(as_tensor(one, plain, dtype, number) for one in values)
     if plain and not any(isinstance(arg, Tensor | nn.Module) for arg in args):
         values = tuple(map(narrowed, values))
@@ -185,7 +188,12 @@ def _call(
     gradients = _gradients(values, leaves, weights) if case.grad and not changed else ()
     kept = tuple(one.detach().clone() for one in values)
     return Outcome(
-        kept, gradients, changed=tuple(changed), plain=plain, typeless=typeless
+        kept,
+        gradients,
+        changed=tuple(changed),
+        plain=plain,
+        typeless=typeless,
+        wrapped=in_words(value) if single else "",
     )
 
 
@@ -367,6 +375,11 @@ def made(reference: type, candidate: Callable[..., Any], case: Case) -> nn.Modul
     own = {name: tuple(weight.shape) for name, weight in module.state_dict().items()}
     due = {name: tuple(weight.shape) for name, weight in case.weights.items()}
     missing, extra = sorted(due.keys() - own.keys()), sorted(own.keys() - due.keys())
+    for name in missing:
+        if isinstance(getattr(module, name, None), Tensor):
+            raise Complaint(
+                f"`{name}` is a plain tensor in your class, which no optimizer finds; the stub's `__init__` makes it an `nn.Parameter`. Leave `__init__` as it is."
+            )
     if missing or extra:
         told = [f"has no `{missing[0]}`"] if missing else []
         told += [f"has `{extra[0]}`, which the stub has not"] if extra else []

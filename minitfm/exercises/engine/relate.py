@@ -198,11 +198,16 @@ def constant(rows: Rows) -> Relation:
     return "always the same number", said
 
 
-def training(rows: Rows) -> Relation:
-    """Whether only the cases in training mode fail, which differ by dropout."""
+def training(rows: Rows, dropout: bool) -> Relation:
+    """Whether only the cases in training mode fail, which differ by ``dropout``, or by
+    nothing at all.
+    """
     failed = [case.train for case, got, want in rows if not same(got, want)]
     if not failed or not all(failed):
         return "", ""
+    if not dropout:
+        said = "It is right in evaluation mode and differs in training mode. Here both do the same: leave `self.training` out."
+        return "training", said
     said = "It is right in evaluation and differs in training: there dropout is left out, or done once too often, or at another place."
     return "dropout", said
 
