@@ -1,10 +1,14 @@
-"""Recall of the first symbol by networks with and without gates: one row a network,
+r"""Recall of the first symbol by networks with and without gates: one row a network,
 start, length, learning rate and seed.
 
 The runs that chapter 2 shows::
 
     python -m minitfm.results.gated_recall --lengths 10 20 40 80 --seeds 0 1 2
     python -m minitfm.results.gated_recall --lengths 20 40 80 --seeds 0 1 2 --rate 0.01
+    python -m minitfm.results.gated_recall --lengths 40 --seeds 0 1 2 --steps 1500 \
+        --networks 'LSTM, bias 0' 'LSTM, bias 1' 'LSTM, 5 and -5' GRU 'GRU, bias 5'
+    python -m minitfm.results.gated_recall --lengths 20 --seeds 0 1 2 --steps 1500 \
+        --networks 'LSTM, 5 and -5'
 
 Run it from a checkout (``make test`` or ``make lab`` sets one up), so that the rows
 name the commit.
