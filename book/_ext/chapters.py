@@ -127,8 +127,10 @@ class PathsDirective(FromMarkdown):
             ":::::{grid} 1 1 2 2\n:gutter: 3\n:class-container: paths\n\n"
             + self.card("All of it", here, "From a network that reads one symbol after"
                         " another to the whole Transformer.")
-            + self.card("The short way", short, "Attention and what is built of it. You"
-                        " have met a recurrent network, and believe the rest for now.")
+            + self.card("The short way", short, "Attention and what is built of it, for"
+                        " those who have met a recurrent network. Positions, residuals"
+                        " and norms you take on trust; chapter 9's last exercise wants"
+                        " them from chapters 7 and 8.")
             + ":::::\n"
         )  # fmt: skip
 
