@@ -97,7 +97,8 @@ def cleaned(
     if not kept:
         raise ValueError(f"{name} holds no pair of sentences")
     if len(kept) < len(listed):
-        tell(f"{name}: {len(listed) - len(kept):,} pairs with an empty side left out")
+        left = len(listed) - len(kept)
+        tell(f"{name}: {left:,} pair{'s' * (left != 1)} with an empty side left out")
     return kept
 
 
@@ -132,7 +133,7 @@ def own_corpus(
     rest = [pair for pair in rest if pair not in seen]
     if not rest:
         raise ValueError(
-            f"{len(learned)} pairs are too few to hold some out; name files to score"
+            f"of {len(learned)} in all, none can be held out; name files to score"
             " by, or bring more"
         )
     tell(f"{len(held_out):,} of {len(learned):,} pairs held out to score by")

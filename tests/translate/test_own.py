@@ -96,7 +96,7 @@ def test_what_is_held_out_is_never_learned_from(count):
 
 
 def test_too_few_pairs_to_hold_some_out_are_refused():
-    with pytest.raises(ValueError, match="1 pairs are too few to hold some out"):
+    with pytest.raises(ValueError, match="of 1 in all, none can be held out"):
         own_corpus([("a", "b")], None)
 
 
