@@ -84,6 +84,11 @@ def test_without_the_root_the_positions_weigh_more():
     source = model.source_embedding
     x = model.embed(tokens, source, torch.nn.Identity())
     assert torch.equal(x, source(tokens))
+    small = pieces.build("no root, sines / 8", 20)
+    source = small.source_embedding
+    x = small.embed(tokens, source, small.source_positions)
+    position = small.source_positions(torch.zeros(1, 5, 64))
+    assert torch.allclose(x, source(tokens) + position / 8, atol=1e-6)
     whole = pieces.build("whole", 20)
     scaled = whole.embed(tokens, whole.source_embedding, torch.nn.Identity())
     assert torch.allclose(scaled, 8 * whole.source_embedding(tokens))

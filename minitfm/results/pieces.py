@@ -3,12 +3,14 @@ r"""The Transformer on dates, with one piece taken away or changed.
 The runs that chapter 9 shows::
 
     python -m minitfm.results.pieces --seeds 0 1 2 \
-        --kinds whole frozen 'no root' 'no networks'
-    python -m minitfm.results.pieces --seeds 0 1 --kinds untied 'no encoder'
+        --kinds whole frozen 'no root' 'no networks' 'no networks, deep'
+    python -m minitfm.results.pieces --seeds 0 1 \
+        --kinds untied 'no encoder' 'no root, sines / 8'
 
 ``whole`` is chapter 9's model. ``frozen`` never changes the encoder's layers,
 ``no encoder`` has none: the decoder looks at the source's embeddings. ``no root``
-leaves out the factor √d_model. ``no networks`` has no feed-forward networks, ``no
+leaves out the factor √d_model, ``no root, sines / 8`` makes the positions smaller by
+the same factor. ``no networks`` has no feed-forward networks, ``no
 networks, deep`` five layers instead of two, which makes up for their parameters.
 ``untied`` has a matrix each for the source, the target and the generator. Rows hold the
 share of 500 held-out dates without an error after 150, 300, 450 and 600 steps of 64
@@ -36,7 +38,7 @@ from minitfm.transformer import Transformer, TransformerConfig
 
 TABLE = Path(__file__).with_suffix(".csv")
 KINDS = ("whole", "frozen", "no encoder", "no root", "no networks")
-KINDS += ("no networks, deep", "untied")
+KINDS += ("no root, sines / 8", "no networks, deep", "untied")
 EVERY = 150
 
 
@@ -51,6 +53,23 @@ class NoRoot(Transformer):
     ) -> Float[Tensor, "batch token d_model"]:
         """Turn ids into vectors: embedding plus position."""
         return self.dropout(positions(embedding(tokens)))
+
+
+class NoRootSmallSines(Transformer):
+    """A Transformer that divides the positions by √d_model instead of multiplying the
+    embeddings by it.
+    """
+
+    def embed(
+        self,
+        tokens: Int[Tensor, "batch token"],
+        embedding: nn.Module,
+        positions: nn.Module,
+    ) -> Float[Tensor, "batch token d_model"]:
+        """Turn ids into vectors: embedding plus position / √d_model."""
+        x = embedding(tokens)
+        position = positions(torch.zeros_like(x))
+        return self.dropout(x + position / self.config.d_model**0.5)
 
 
 class NoNetwork(nn.Module):
@@ -74,7 +93,8 @@ def build(kind: str, vocabulary: int) -> Transformer:
     layers = 5 if kind.endswith("deep") else 2
     options: dict[str, Any] = {"layers": layers, "tied": kind != "untied"}
     config = TransformerConfig.tiny(vocabulary, dropout=0.0, **options)
-    model = (NoRoot if kind == "no root" else Transformer)(config)
+    embeds = {"no root": NoRoot, "no root, sines / 8": NoRootSmallSines}
+    model = embeds.get(kind, Transformer)(config)
     if kind == "frozen":
         model.encoder.requires_grad_(False)
     if kind == "no encoder":
