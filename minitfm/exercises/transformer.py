@@ -139,6 +139,13 @@ answer = 6 * (attention + feed_forward + 2 * norm) + vocabulary * d_model""",
         "a final norm": ONE + 2 * D,
         "no feed-forward networks": ONE - 6 * (2 * D * FF + FF + D),
         "every head at full width": ONE + 6 * 3 * 7 * D * D,
+        "attention times the heads": ONE + 6 * 4 * 7 * D * D,
+        "one head of eight": ONE - 6 * 3 * (D - 64) * D,
+        "learned positions": ONE + 512 * D,
+        "no attention, or one matrix a network": ONE - 6 * 4 * D * D,
+        "generator not tied, cross-attention kept": ONE
+        + V * D
+        + 6 * (4 * D * D + 2 * D),
         "twelve layers": 2 * (ONE - V * D) + V * D,
         "one layer": (ONE - V * D) // 6 + V * D,
     },
@@ -198,6 +205,18 @@ like cross-attention: return mask => return mask[source:, :source]
 only the target's rows: return mask => return mask[source:]
 last source token hidden: mask[:, :source] => mask[:, :source - 1]
 first target token is source: mask[:, :source] => mask[:, :source + 1]
+only the source is seen: torch.ones(total, total, dtype=torch.bool).tril() => torch.zeros(total, total, dtype=torch.bool)
+target sees all of the target: mask = torch.ones(total, total, dtype=torch.bool).tril() => mask = torch.ones(total, total, dtype=torch.bool)⏎    mask[:source] = False
+target sees only itself: torch.ones(total, total, dtype=torch.bool).tril() => torch.eye(total, dtype=torch.bool)
+source sees itself alone: mask[:, :source] = True => mask[:source, :source] = torch.eye(source, dtype=torch.bool)
+both conditions at once: mask[:, :source] = True => mask[:, source:] = False
+strict, and upside down: .tril() => .tril(-1)
++ return mask => return ~mask
+target in front: mask[:, :source] = True => mask[:, target:] = True⏎    mask[target:, :target] = False
+diagonal moved by the source: .tril() => .tril(source)
++     mask[:, :source] = True⏎ =>
+causal in the source, strict: .tril() => .tril(-1)
++     mask[:, :source] = True⏎ =>
 """,
 )
 
@@ -651,6 +670,41 @@ gradient cut at the text: self.text_attention(y, text, text, text_mask) => self.
 gradient cut at the image: self.image_attention(y, image, image) => self.image_attention(y, image.detach(), image.detach())
 feed-forward network after every look: self.text_attention(y, text, text, text_mask)) => self.text_attention(y, text, text, text_mask))⏎        x = self.residual_4(x, self.feed_forward)
 x added around the end: return self.residual_4(x => return x + self.residual_4(x
+image first, residuals in order:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎        x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))⏎
+norm bypassed everywhere:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_1(x, lambda y: self.self_attention(x, x, x, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(x, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(x, image, image))⏎
+norm bypassed for both memories:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_2(x, lambda y: self.text_attention(x, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(x, image, image))⏎
+norm bypassed for the keys and values: (y, y, y, mask) => (y, x, x, mask)
+the first residual for all: x = self.residual_2(x => x = self.residual_1(x
++ x = self.residual_3(x => x = self.residual_1(x
++ return self.residual_4(x => return self.residual_1(x
+residuals exchanged: x = self.residual_2(x => x = self.residual_3(x
++ x = self.residual_3(x, lambda y: self.image => x = self.residual_2(x, lambda y: self.image
+residuals shifted: return self.residual_4(x => return self.residual_3(x
+both in one residual:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask) + self.image_attention(y, image, image))⏎
+the text twice: (y, image, image) => (y, text, text, text_mask)
+the image with the text's mask: (y, image, image) => (y, image, image, text_mask)
+the image with the target's mask: (y, image, image) => (y, image, image, mask)
+a causal mask of one's own: (y, y, y, mask) => (y, y, y, torch.ones(y.shape[1], y.shape[1], dtype=torch.bool).tril())
+y added in the sublayers: y: self.self => y: y + self.self
++ y: self.text => y: y + self.text
++ y: self.image => y: y + self.image
++ (x, self.feed_forward) => (x, lambda y: y + self.feed_forward(y))
+results not kept:         x = self.residual_1 =>         self.residual_1
++ x = self.residual_2 => self.residual_2
++ x = self.residual_3 => self.residual_3
+feed-forward network before the image:         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_4(x, self.feed_forward)⏎        return self.residual_3(x, lambda y: self.image_attention(y, image, image))
+feed-forward network before the image, residuals in order: x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) => x = self.residual_3(x, self.feed_forward)
++ return self.residual_4(x, self.feed_forward) => return self.residual_4(x, lambda y: self.image_attention(y, image, image))
+residuals 1, 2, 2, 3: x = self.residual_3(x => x = self.residual_2(x
++ return self.residual_4(x => return self.residual_3(x
+memories normalized: (y, text, text, text_mask) => (y, self.residual_2.norm(text), self.residual_2.norm(text), text_mask)
++ (y, image, image) => (y, self.residual_3.norm(image), self.residual_3.norm(image))
+query and key exchanged, with the mask: (y, text, text, text_mask) => (text, y, y, text_mask)
+x added around the layer:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>         first = x⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
++ return self.residual_4(x => return first + self.residual_4(x
+no residuals:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.self_attention(x, x, x, mask)⏎        x = self.text_attention(x, text, text, text_mask)⏎        x = self.image_attention(x, image, image)⏎        return self.feed_forward(x)
+post-norm written out:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))⏎        x = self.residual_2.norm(x + self.text_attention(x, text, text, text_mask))⏎        x = self.residual_3.norm(x + self.image_attention(x, image, image))⏎        return self.residual_4.norm(x + self.feed_forward(x))
+pre-norm written out:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         y = self.residual_1.norm(x)⏎        x = x + self.self_attention(y, y, y, mask)⏎        y = self.residual_2.norm(x)⏎        x = x + self.text_attention(y, text, text, text_mask)⏎        y = self.residual_3.norm(x)⏎        x = x + self.image_attention(y, image, image)⏎        return x + self.feed_forward(self.residual_4.norm(x))
 """,
 )
 

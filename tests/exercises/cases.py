@@ -2327,6 +2327,89 @@ return l * 1.1 + 0.1
 shift named: both ends off what is predicted
 return target[:, :-1], target[:, 1:-1]
 
+# chapter 9: what was told in numbers, or told falsely
+
+two_sources wrong: whole batch at once|not:self.training
+def once(x, text, image, mask, text_mask):
+    x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+    x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))
+    x = self.residual_3(x, lambda y: self.image_attention(y, image, image))
+    return self.residual_4(x, self.feed_forward)
+mask = mask.expand(len(x), x.shape[1], -1)
+text_mask = text_mask.expand(len(x), x.shape[1], -1)
+rows = [a.split(1) for a in (x, text, image, mask, text_mask)]
+return torch.cat([once(*row) for row in zip(*rows)])
+
+two_sources named: image first
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+x = self.residual_2(x, lambda y: self.image_attention(y, image, image))
+x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: use y
+x = self.residual_1(x, lambda y: self.self_attention(x, x, x, mask))
+x = self.residual_2(x, lambda y: self.text_attention(x, text, text, text_mask))
+x = self.residual_3(x, lambda y: self.image_attention(x, image, image))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: no mask|not:unsqueeze
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))
+x = self.residual_3(x, lambda y: self.image_attention(y, image, image, text_mask))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: the text asks|not:unsqueeze
+$own
+x = self.residual_2(x, lambda y: self.text_attention(text, y, y, text_mask))
+x = self.residual_3(x, lambda y: self.image_attention(image, y, y))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: post-norm out
+x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))
+x = self.residual_2.norm(x + self.text_attention(x, text, text, text_mask))
+x = self.residual_3.norm(x + self.image_attention(x, image, image))
+return self.residual_4.norm(x + self.feed_forward(x))
+
+two_sources wrong: one and the same|not:nn.Parameter
+class TwoSourceLayer(nn.Module):
+    def __init__(self, config):
+        super().__init__()
+        self.self_attention = attention_layer(config)
+        self.text_attention = attention_layer(config)
+        self.image_attention = self.text_attention
+        self.feed_forward = FeedForward(config.d_model, config.d_ff)
+        self.residual_1 = residual_layer(config)
+        self.residual_2 = residual_layer(config)
+        self.residual_3 = residual_layer(config)
+        self.residual_4 = residual_layer(config)
+    def forward(self, x, text, image, mask, text_mask):
+        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))
+        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))
+        return self.residual_4(x, self.feed_forward)
+
+prefix_mask named: no target token|not:reference
+m = torch.zeros(source + target, source + target, dtype=torch.bool)
+m[:, :source] = True
+return m
+
+prefix_mask named: the ones after them
+m = torch.ones(source + target, source + target, dtype=torch.bool)
+m[:source, source:] = False
+return m
+
+prefix_mask named: Two mistakes|not:upper triangle
+m = torch.ones(source + target, source + target, dtype=torch.bool).tril(-1)
+m[:, :source] = True
+return ~m
+
+prefix_mask named: one too long
+i = torch.arange(source + target)
+return (i <= source) | (i <= i[:, None])
+
+decoder_only named: eight heads share
+6 * (8 * 4 * 512**2 + 2 * 512 * 2048 + 2048 + 512 + 4 * 512) + 37_000 * 512
+
 """
 
 

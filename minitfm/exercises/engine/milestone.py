@@ -11,9 +11,11 @@ from torch import Tensor, nn
 
 from minitfm.exercises.engine.chapter import Chapter, chapters
 from minitfm.exercises.engine.draw import Case, Draw
-from minitfm.exercises.engine.exercise import Exercise, Task
-from minitfm.exercises.engine.observe import in_words
-from minitfm.exercises.engine.plug import plugged
+from minitfm.exercises.engine.exercise import SECONDS, Exercise, Task
+from minitfm.exercises.engine.observe import code_of, in_words
+from minitfm.exercises.engine.plug import original, plugged
+from minitfm.exercises.engine.run import Ran, called, described, guarded
+from minitfm.exercises.engine.say import ENDLESS
 from minitfm.exercises.engine.show import Result
 from minitfm.seq2seq import teacher_forcing_loss
 
@@ -77,7 +79,8 @@ class Milestone(Task):
                 f" this is {in_words(answer)}."
             )
         if unknown := [name for name in answer if name not in self.parts]:
-            near = difflib.get_close_matches(str(unknown[0]), self.parts, 1, 0.4)
+            near = [n for n, task in self.parts.items() if task.name == unknown[0]]
+            near += difflib.get_close_matches(str(unknown[0]), self.parts, 1, 0.6)
             guess = f" Did you mean `{near[0]}`?" if near else ""
             known = ", ".join(f"`{name}`" for name in self.parts)
             return self._no(
@@ -85,7 +88,7 @@ class Milestone(Task):
             )
         mine = {}
         for name, task in self.parts.items():
-            if answer.get(name) in (None, ...):
+            if answer.get(name) is None or answer[name] is ...:
                 continue
             result = task.grade(answer[name])
             if result.kind == "not attempted":
@@ -119,28 +122,65 @@ class Milestone(Task):
         return f"{chapter.title}: `{task.name}`"
 
     def _together(self, mine: Mapping[str, Any]) -> Result:
-        """Run models with all parts inside, forward and backward."""
-        for case in self._models(Draw()):
-            due = _run(case, {})
-            try:
-                given = _run(case, mine)
-            except Exception as error:
-                told = f"{type(error).__name__}: {error}"
-                return self._no(
-                    "Each part is right alone. Together they raise an error"
-                    f" {case.note}: {told}. Do not call the package's own parts in"
-                    " yours: in the whole model yours stand in their place."
-                )
-            for what, a, b in zip(("logits", "gradients"), given, due):
-                if a.shape != b.shape or not torch.allclose(a, b, atol=1e-8):
-                    return self._no(
-                        "Each part is right alone. Together their"
-                        f" {what} differ from the package's {case.note}.",
-                        "unknown mistake",
-                    )
+        """Run models with each part inside by itself, then with all of them, forward
+        and backward.
+        """
+        cases = self._models(Draw())
+        dues = [_run(case) for case in cases]
+        watched = {
+            name: code_of(original(name)) for name in mine
+        }  # none is plugged yet
+        rows = [
+            ({name: part}, case, due)
+            for name, part in mine.items()
+            for case, due in zip(cases, dues)
+        ]
+        rows += [(dict(mine), case, due) for case, due in zip(cases, dues)]
+        for parts, case, due in rows:
+            (name, *others) = parts
+            with called(None if others else watched[name]) as calls:
+                ran = _inside(case, parts)
+            if said := _trouble(name, not others, ran, bool(calls), case, due):
+                return self._no(said, "error" if ran.raised else "unknown mistake")
         return Result(
             self.name, True, "right: the whole Transformer is yours.", "right"
         )
+
+
+def _trouble(
+    name: str,
+    alone: bool,
+    ran: Ran,
+    calls: bool,
+    case: Case,
+    due: tuple[Tensor, Tensor],
+) -> str:
+    """What is wrong with a model that ran with the part of this name inside, or with
+    all parts; "" if nothing is.
+    """
+    error = ran.raised
+    if alone and (calls or (error and error.kind == "RecursionError")):
+        return (
+            f"`{name}` is right alone, and not yours: it calls the package's own"
+            f" `{name}`, or what uses it. In the model yours stands in that very"
+            " place: write its lines out."
+        )
+    who = f"`{name}` is right by its own exercise. Among the package's other parts it"
+    if not alone:
+        who = (
+            "Each part is right, and so is a model with any one of them. Together they"
+        )
+    where = "" if case.grad else f" {case.note}"
+    if ran.stopped:
+        return f"{who} did not end{where}. {ENDLESS}"
+    if error:
+        told = f"{error.kind}: {error.text}".removesuffix(": ")
+        line = f" ({error.line})" if error.line else ""
+        return f"{who} raised an error{where}: {told}{line}"
+    for what, a, b in zip(("logits", "gradients"), ran.value, due):
+        if a.shape != b.shape or not torch.allclose(a, b, atol=1e-8):
+            return f"{who} gave other {what} than the package's{where}."
+    return ""
 
 
 def _whole(part: Any) -> bool:
@@ -150,13 +190,25 @@ def _whole(part: Any) -> bool:
     return name.startswith("minitfm.") and not name.startswith("minitfm.exercises")
 
 
-def _run(case: Case, parts: Mapping[str, Any]) -> tuple[Tensor, Tensor]:
+def _inside(case: Case, parts: Mapping[str, Any]) -> Ran:
+    """Run the case's model with the parts inside. The package has its own back
+    whatever they do.
+    """
+    try:
+        with plugged(**parts):
+            return guarded(_run, case, seconds=SECONDS)
+    except (TypeError, ValueError) as error:  # it cannot be plugged in
+        return Ran(raised=described(error))
+
+
+def _run(case: Case) -> tuple[Tensor, Tensor]:
     """Logits of the case's model, and the gradient of its loss."""
     model, source, target = case.args
     assert isinstance(model, nn.Module)
     model.zero_grad(set_to_none=True)
-    with plugged(**parts):
-        logits = model(source, target)
-        teacher_forcing_loss(model, source, target).backward()
-    gradients = [p.grad.flatten() for p in model.parameters() if p.grad is not None]
-    return logits.detach(), torch.cat(gradients)
+    logits = model(source, target)
+    teacher_forcing_loss(model, source, target).backward()
+    gradients = [
+        torch.zeros_like(p) if p.grad is None else p.grad for p in model.parameters()
+    ]
+    return logits.detach(), torch.cat([one.flatten() for one in gradients])

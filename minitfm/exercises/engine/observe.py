@@ -415,7 +415,13 @@ def _as_the_stub_starts(reference: type, module: nn.Module, case: Case) -> None:
                 f"`{name}` starts at {got} in your class; the stub's `__init__` lets it start at {want}. Leave `__init__` as it is."
             )
     learns = {name for name, w in module.named_parameters() if w.requires_grad}
+    shared = dict(module.named_parameters(remove_duplicate=False))
     for name in sorted(case.learned - learns):
+        twin = next((one for one in learns if shared[one] is shared.get(name)), "")
+        if twin:
+            raise Complaint(
+                f"`{name}` and `{twin}` are one and the same in your class; in the stub's `__init__` each is its own. Leave `__init__` as it is."
+            )
         raise Complaint(
             f"`{name}` is not learned in your class: in the stub's `__init__` it is an `nn.Parameter` that asks for a gradient."
         )

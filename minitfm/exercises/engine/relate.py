@@ -208,7 +208,7 @@ def training(rows: Rows, dropout: bool) -> Relation:
     if not dropout:
         said = "It is right in evaluation mode and differs in training mode. Here both do the same: leave `self.training` out."
         return "training", said
-    said = "It is right in evaluation and differs in training: there dropout is left out, or done once too often, or at another place."
+    said = "It is right in evaluation and differs in training: there dropout is left out, or done once too often, or at another place, or not for the whole batch at once."
     return "dropout", said
 
 

@@ -111,7 +111,7 @@ def guarded(
     listener = _Listener()
     try:
         with (
-            _kept_state(seed),
+            kept_state(seed),
             contextlib.redirect_stdout(listener),
             contextlib.redirect_stderr(listener),
             _kernel_kept(),
@@ -128,7 +128,10 @@ def guarded(
 
 
 @contextlib.contextmanager
-def _kept_state(seed: int) -> Iterator[None]:
+def kept_state(seed: int) -> Iterator[None]:
+    """Start random numbers from ``seed``, with gradients on, and put the caller's
+    generators, default dtype and gradient mode back at the end.
+    """
     dtype, gradients = torch.get_default_dtype(), torch.is_grad_enabled()
     plain, array = random.getstate(), np.random.get_state()  # noqa: NPY002 (a learner may use the old one)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
