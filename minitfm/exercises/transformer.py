@@ -46,6 +46,12 @@ cross_shape = Answer(
         "the result": (32, 15, 512),
         "the queries": (32, 8, 15, 64),
         "batch missing": (8, 15, 20),
+        "heads behind the queries": (32, 15, 8, 20),
+        "heads in the batch": (256, 15, 20),
+        "all layers": (6, 32, 8, 15, 20),
+        "the mask": (32, 1, 15, 20),
+        "the keys": (32, 8, 20, 64),
+        "d_model last": (32, 8, 15, 512),
     },
 )
 
