@@ -825,7 +825,7 @@ def test_progress_lists_what_the_chapter_asks_and_nothing_else():
 
 def test_every_exercise_belongs_to_one_chapter():
     count = sum(len(chapter.exercises) for chapter in CHAPTERS.values())
-    assert len(TASKS) == count >= 44
+    assert len(TASKS) + 1 == count >= 44  # the milestone stands apart
 
 
 @pytest.mark.parametrize("slug", CHAPTERS)

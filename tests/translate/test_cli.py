@@ -552,7 +552,7 @@ def test_the_live_pages_model_translates_dates_it_has_never_seen(monkeypatch):
         text == japanese for text, (_, japanese) in zip(written, pairs_held_out)
     )
     assert right >= 0.97 * len(texts)
-    assert description(LIVE)["step"] == 3000
+    assert description(LIVE)["step"] == 10_000
 
 
 def test_a_character_that_the_live_pages_model_lacks_is_a_sentence():
