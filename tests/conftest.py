@@ -36,9 +36,10 @@ def _one_seed_and_thread() -> None:
 @pytest.fixture
 def no_shape_checks() -> Iterator[None]:
     """Call the package as a user does, without the annotations' checks in between."""
+    before = jaxtyping.config.jaxtyping_disable
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
-    jaxtyping.config.update("jaxtyping_disable", False)
+    jaxtyping.config.update("jaxtyping_disable", before)
 
 
 ROOT = Path(__file__).resolve().parents[1]

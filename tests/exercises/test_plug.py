@@ -1,10 +1,8 @@
 """The finished models run and train with the learner's part inside, and get their own back in any case."""
 
 import sys
-from collections.abc import Iterator
 from typing import Any
 
-import jaxtyping
 import pytest
 import torch
 from torch import nn
@@ -53,13 +51,6 @@ STEPPING: dict[str, tuple[Any, Exercise]] = {
     "lstm_step": (LSTM, chapter_2.lstm_step),
     "gru_step": (GRU, chapter_2.gru_step),
 }
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _as_a_learner_calls_it() -> Iterator[None]:
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
 
 
 def everything() -> dict[tuple[str, str], Any]:
