@@ -545,6 +545,19 @@ def test_the_panel_says_what_it_was_trained_on_before_anything_is_fetched(
     assert not [url for url in here.fetched if url.endswith(".safetensors")]
 
 
+def test_where_the_model_is_sure_of_everything_nothing_is_pointed_at(
+    reader: Any, live_page: str, shipped: tuple[Transformer, Vocabulary]
+) -> None:
+    page = reader(live_page).page
+    text = "Tuesday, 4 March 2025"
+    assert min(read_date(text, *shipped).certainty) > 0.99
+    translate(page, text)
+    page.get_by_text("Done:").wait_for()
+    said = page.locator(".least-sure").inner_text()
+    assert said == "Sure of each of these tokens: at least 99 %."
+    assert page.locator(".written .least").count() == 0
+
+
 def test_a_model_that_says_nothing_of_its_training_has_no_such_words(
     reader: Any, pages: Pages, shipped: tuple[Transformer, Vocabulary]
 ) -> None:

@@ -442,8 +442,10 @@ class LiveElement extends (globalThis.HTMLElement ?? Object) {
   #showWritten(model) {
     const place = this.#$(".written");
     const sure = this.#steps.map(({ written, probabilities }) => probabilities[written]);
-    const least = sure.indexOf(Math.min(...sure));
-    this.#showLeastSure(model, least);
+    const lowest = Math.min(...sure);
+    const least = lowest < SURE ? sure.indexOf(lowest) : -1; // sure of all: nothing to point at
+    if (least < 0) this.#$(".least-sure").textContent = `Sure of each of these tokens: at least ${100 * SURE} %.`;
+    else this.#showLeastSure(model, least);
     const focused = [...place.children].indexOf(this.shadowRoot.activeElement);
     place.replaceChildren(...this.#steps.map(({ written }, i) => {
       const button = document.createElement("button");
