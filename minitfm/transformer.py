@@ -69,13 +69,11 @@ class TransformerConfig:
                 f"positions={self.positions!r}; choose 'sinusoidal', 'learned' or "
                 "'rotary'"
             )
-        counts = ("d_model", "d_ff", "heads", "max_length")
-        given = [
-            n for n in ("d_k", "d_v", "target_vocabulary") if vars(self)[n] is not None
-        ]
-        for name in (*counts, *given):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name}={getattr(self, name)}; choose 1 or more")
+        optional = ("d_k", "d_v", "target_vocabulary")
+        for name in ("d_model", "d_ff", "heads", "max_length", *optional):
+            number = getattr(self, name)
+            if number is not None and number < 1:
+                raise ValueError(f"{name}={number}; choose 1 or more")
         for name in ("vocabulary", "layers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name}={getattr(self, name)}; choose 0 or more")

@@ -10,6 +10,7 @@ import shlex
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -365,6 +366,7 @@ def translate(
             "--temperature, --top-k and --top-p are of --sample; add that"
         )
     set_threads(threads)
+    from minitfm.transformer import Transformer
     from minitfm.translate.translation import (
         attention_views,
         description,
@@ -379,7 +381,7 @@ def translate(
     found = description(checkpoint)
     corpus = "" if tokens else found.get("corpus", "")
     alpha = found.get("alpha", 0.6) if alpha is None else alpha
-    if attention and not hasattr(model, "attention"):
+    if attention and not isinstance(model, Transformer):
         raise failure("--attention shows Transformers, and this is a recurrent model")
     done = 0
     pages: list[tuple[str, Any]] = []
@@ -567,11 +569,11 @@ def input_lines(file: Path | None) -> Iterator[list[str]]:
     if file is None and sys.stdin.isatty():
         print("Type a line to translate; end with Ctrl-D.", file=sys.stderr)
     name = "standard input" if file is None else str(file)
-    stream: Any = sys.stdin.buffer if file is None else file.open("rb")
     rest, first, more = b"", 1, True
     # A count on the error output, where somebody watches that alone.
     hidden = sys.stdout.isatty() or None
-    with tqdm(unit="line", file=sys.stderr, disable=hidden) as bar:
+    opened: Any = nullcontext(sys.stdin.buffer) if file is None else file.open("rb")
+    with opened as stream, tqdm(unit="line", file=sys.stderr, disable=hidden) as bar:
         while more:
             came = stream.read1(CHUNK)
             more, content = bool(came), rest + came

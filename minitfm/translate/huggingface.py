@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from minitfm.positional import sinusoids
+from minitfm.study.extras import brought_by
 from minitfm.study.vocabulary import BOS, EOS, PAD, SPECIAL
 from minitfm.transformer import Transformer
 from minitfm.translate.tokenizers import Tokenizer
@@ -36,13 +37,8 @@ def to_hugging_face(model: Transformer, positions: int = 512) -> Any:
         ValueError: if the model has something that neither of them has.
         ModuleNotFoundError: if transformers is not installed.
     """
-    try:
+    with brought_by("bench"):
         import transformers
-    except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            "transformers is not installed; pip install transformers brings it",
-            name="transformers",
-        ) from None
     c = model.config
     width = c.d_model // c.heads
     if not (c.tied and c.target_vocabulary is None and c.positions == "sinusoidal"):

@@ -2,11 +2,12 @@
 
 import dataclasses
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from minitfm.attentive import RecurrentConfig
 from minitfm.decoding import CachedTransformer, Hypothesis, averaged, sample
@@ -181,22 +182,31 @@ def samples(
     device = next(module.parameters()).device
     generator = torch.Generator(device).manual_seed(seed)
     cached: Any = CachedTransformer(model) if isinstance(model, Transformer) else model
-    encoded, found = tokenizer.encode(texts), ["" for _ in texts]
-    real = [place for place, ids in enumerate(encoded) if ids]
-    for places, source in evaluation_batches(
-        [encoded[place] for place in real], tokens
-    ):
+    found = ["" for _ in texts]
+    for places, source in source_batches(tokenizer, texts, tokens, device):
         rows = sample(
             cached,
-            source.to(device),
+            source,
             generator=generator,
             temperature=temperature,
             top_k=top_k,
             top_p=top_p,
         )
         for place, text in zip(places, tokenizer.decode(rows)):
-            found[real[place]] = one_line(text)
+            found[place] = one_line(text)
     return found
+
+
+def source_batches(
+    tokenizer: Tokenizer, texts: Sequence[str], tokens: int, device: torch.device
+) -> Iterator[tuple[list[int], Tensor]]:
+    """The texts that are not empty in batches of similar length, each with the places
+    of its texts.
+    """
+    encoded = tokenizer.encode(texts)
+    real = [place for place, ids in enumerate(encoded) if ids]
+    for places, source in evaluation_batches([encoded[one] for one in real], tokens):
+        yield [real[place] for place in places], source.to(device)
 
 
 def hypotheses(
@@ -224,18 +234,15 @@ def hypotheses(
     """
     module: Any = model
     device = next(module.parameters()).device
-    encoded, beams = tokenizer.encode(texts), writer(model)
+    beams = writer(model)
     found: list[list[tuple[str, Hypothesis]]] = [
         [("", Hypothesis([], 0.0, 0.0))] for _ in texts
     ]
-    real = [place for place, ids in enumerate(encoded) if ids]
-    for places, source in evaluation_batches(
-        [encoded[place] for place in real], tokens
-    ):
-        pools = beam_search(beams, source.to(device), beam=beam, alpha=alpha, best=best)
+    for places, source in source_batches(tokenizer, texts, tokens, device):
+        pools = beam_search(beams, source, beam=beam, alpha=alpha, best=best)
         for place, pool in zip(places, pools):
             written = tokenizer.decode([hypothesis.tokens for hypothesis in pool])
-            found[real[place]] = [
+            found[place] = [
                 (one_line(text), hypothesis) for text, hypothesis in zip(written, pool)
             ]
     return found

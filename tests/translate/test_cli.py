@@ -298,6 +298,8 @@ def test_recurrent_models_are_trained_and_loaded_as_transformers_are(
     model, tokenizer = load(tmp_path)
     assert type(model) is kind
     assert len(translate(model, tokenizer, ["4 March 2025", "x"])) == 2
+    refused(1, "--attention shows Transformers", "translate", tmp_path, "--attention",
+            tmp_path / "seen.html", "4 March 2025")  # fmt: skip
     with pytest.raises(
         ValueError, match="model is 'TransformerConfig', was 'RecurrentConfig' there"
     ):
