@@ -3,6 +3,7 @@
 import pytest
 import torch
 
+from minitfm.multihead import MultiHeadAttention
 from minitfm.results import attention, ladder, pieces
 from minitfm.seq2seq import greedy, teacher_forcing_loss
 from minitfm.study.notebook import results
@@ -21,9 +22,25 @@ def test_the_three_models_have_equally_many_parameters(task: str, vocabulary: in
     assert max(sizes) < 1.02 * min(sizes)
 
 
-def test_the_cache_writes_what_the_model_writes():
+def test_the_ladder_turns_queries_and_keys_without_another_parameter():
+    built = {kind: ladder.build(20, "lines", kind) for kind in ("sinusoidal", "rotary")}
+    assert size(built["sinusoidal"]) == size(built["rotary"])
+    x = torch.zeros(1, 5, 72)
+    assert built["sinusoidal"].source_positions(x).any()
+    assert torch.equal(built["rotary"].source_positions(x), x)
+    for kind, model in built.items():
+        turned = {
+            name.split(".")[-1]
+            for name, part in model.named_modules()
+            if isinstance(part, MultiHeadAttention) and part.rotate is not None
+        }
+        assert turned == ({"self_attention"} if kind == "rotary" else set())
+
+
+@pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
+def test_the_cache_writes_what_the_model_writes(positions: ladder.Positions):
     torch.manual_seed(0)
-    model = ladder.build(20, "lines").eval()
+    model = ladder.build(20, "lines", positions).eval()
     source = torch.randint(3, 20, (6, 9))
     source[:3, 5:] = 0
     assert torch.equal(
@@ -74,7 +91,8 @@ def test_the_pieces_are_gone():
     assert names("untied") - whole == {"target_embedding.weight", "generator.weight"}
     sizes = {kind: size(pieces.build(kind, 55)) for kind in pieces.KINDS}
     assert sizes["no networks"] < 0.5 * sizes["whole"]
-    assert 1 <= sizes["no networks, deep"] / sizes["whole"] < 1.1
+    assert 0.96 < sizes["no networks, wide"] / sizes["whole"] < 1
+    assert names("no networks, wide") == names("no networks")
 
 
 def test_without_the_root_the_positions_weigh_more():

@@ -7,6 +7,7 @@ The runs that chapter 9 shows::
     python -m minitfm.results.ladder dates --seeds 2 --bf16
     python -m minitfm.results.ladder dates --seeds 0 --learning-rate 5e-3 --bf16
     python -m minitfm.results.ladder dates --seeds 0 --steps 2000 --bf16
+    python -m minitfm.results.ladder dates --seeds 0 1 2 --positions rotary --bf16
     python -m minitfm.results.ladder words --bf16
 
 ``dates`` are chapter 4's lines of one to four whole dates, ``words`` chapter 3's from
@@ -14,13 +15,15 @@ CMUdict; the rows of words go to ladder_words.csv. The rows of the two older mod
 trained on the same batches, are in the tables of chapters 3 and 4: attention.csv,
 vector_dates.csv (2,000 steps), seq2seq_words.csv and attention_words.csv. Each model
 learns at its chapter's rate: at most 5e-3 for recurrent networks on lines and 4e-3 on
-words, 2e-3 for the Transformer. One thread is enough (OMP_NUM_THREADS=1). Run it from a
-checkout (``make test`` or ``make lab`` sets one up), so that the rows name the commit.
+words, 2e-3 for the Transformer. Its positions are the paper's sinusoids unless
+``--positions`` says otherwise: chapter 7's rotary ones add no parameter. One thread is
+enough (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets
+one up), so that the rows name the commit.
 """
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -35,6 +38,8 @@ from minitfm.study.fit import fit
 from minitfm.study.tasks import date_lines
 from minitfm.transformer import Transformer, TransformerConfig
 
+Positions = Literal["sinusoidal", "learned", "rotary"]
+POSITIONS = get_args(Positions)
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = TABLE.with_stem("ladder_words")
 # Shapes with which it has as many parameters as chapter 4's models, within 2 %.
@@ -55,9 +60,12 @@ class Cached(TransformerWriter):
         """Stay as it is: a writer does not learn."""
 
 
-def build(vocabulary: int, task: str) -> Transformer:
+def build(
+    vocabulary: int, task: str, positions: Positions = "sinusoidal"
+) -> Transformer:
     """Make the Transformer of one task, "lines" or "words"."""
-    return accelerate(Transformer(TransformerConfig(vocabulary, **SHAPE[task])))
+    config = TransformerConfig(vocabulary, **SHAPE[task], positions=positions)
+    return accelerate(Transformer(config))
 
 
 def loss_in_bf16(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
@@ -72,12 +80,13 @@ def train(
     steps: int = 600,
     learning_rate: float = 2e-3,
     *,
+    positions: Positions = "sinusoidal",
     bf16: bool = False,
     progress: bool = False,
 ) -> tuple[Transformer, float]:
     """Train on lines of every kind; return the model, and the seconds that it took."""
     torch.manual_seed(seed)
-    model = build(len(data.vocabulary), "lines")
+    model = build(len(data.vocabulary), "lines", positions)
     options = {"learning_rate": learning_rate, "warmup": 100, "decay": True}
     batches = data.batches(seed)
     loss = loss_in_bf16 if bf16 else teacher_forcing_loss
@@ -92,35 +101,41 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--steps", type=int, help="600 for lines, 1200 for words")
     parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--positions", choices=POSITIONS, default=POSITIONS[0])
     parser.add_argument(
         "--bf16", action="store_true", help="matrix products in bfloat16"
     )
     parser.add_argument("--table", type=Path, help="where the rows go")
     options = parser.parse_args()
-    rate = options.learning_rate
+    rate, positions = options.learning_rate, options.positions
+    name = "transformer"
+    if positions != "sinusoidal":
+        name += f", {positions}"
 
     if options.task == "words":
         words = Words()
         how: dict[str, Any] = {"learning_rate": rate, "bf16": options.bf16}
         for seed in options.seeds:
             torch.manual_seed(seed)
-            model = build(len(words.vocabulary), "words")
+            model = build(len(words.vocabulary), "words", positions)
             steps = options.steps or 1200
             for row in words.run(model, seed, steps, **how):
-                row = {"model": "transformer", "learning_rate": rate, **row}
+                row = {"model": name, "learning_rate": rate, **row}
                 append_row(options.table or WORDS, row)
         return
 
     data = Lines(draw=date_lines)
     steps = options.steps or 600
     for seed in options.seeds:
-        model, seconds = train(data, seed, steps, rate, bf16=options.bf16)
+        model, seconds = train(
+            data, seed, steps, rate, positions=positions, bf16=options.bf16
+        )
         row = {
             "seed": seed,
             "seconds": round(seconds),
             "threads": torch.get_num_threads(),
             "task": "dates",
-            "model": "transformer",
+            "model": name,
             "steps": steps,
             "learning_rate": rate,
             "parameters": sum(p.numel() for p in model.parameters()),
