@@ -165,8 +165,8 @@ CHAPTERS = (
         "Training",
         "Why does the paper train the way it does?",
         ("training",),
-        shows="Label smoothing, the learning-rate schedule, checkpoints, over- "
-        "fitting by model size",
+        shows="Label smoothing, the learning-rate schedule, checkpoints, "
+        "overfitting by model size",
     ),
     Chapter(
         12,

@@ -107,9 +107,11 @@ class WrittenDirective(FromMarkdown):
         """Count them."""
         self.env.note_dependency(minitfm.__file__)
         here = [str(c.number) for c in CHAPTERS if self.exists(c)]
-        which = f"{', '.join(here[:-1])} and {here[-1]}"
+        which = f": {', '.join(here[:-1])} and {here[-1]}"
+        if here == [str(number) for number in range(1, len(here) + 1)]:
+            which = f", the first {len(here)}"
         return self.parsed(
-            f"Of the {len(CHAPTERS)} chapters, {len(here)} are written: {which}. The"
+            f"Of the {len(CHAPTERS)} chapters, {len(here)} are written{which}. The"
             " others are listed so that you can see where the road leads; they have no"
             " pages yet."
         )
