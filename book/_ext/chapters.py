@@ -1,7 +1,7 @@
 """Pages that follow the course's own lists: ``{chapters}`` draws the table of chapters
 from ``minitfm.CHAPTERS``, ``{paths}`` two ways through them, ``{exercise-index}`` the
-exercises from their catalogues; ``{shown}`` leads from a question to the cell that
-answers it, ``{tested}`` to a test.
+exercises from their catalogues; ``{drawing}`` shows one of the chapters' drawings,
+``{shown}`` leads from a question to the cell that answers it, ``{tested}`` to a test.
 """
 
 import importlib
@@ -18,6 +18,7 @@ from sphinx.util.docutils import SphinxDirective, SphinxRole
 
 import minitfm
 from minitfm import CHAPTERS, PARTS, Chapter
+from minitfm.study import drawings, figure2
 
 SHORT_WAY = (4, 5, 6, 9)  # numbers of chapters, for those in a hurry
 NUMERALS = ("I", "II", "III", "IV", "V")
@@ -260,6 +261,33 @@ def heading_above(notebook: Path, wanted: str) -> str:
     )
 
 
+class DrawingDirective(SphinxDirective):
+    """``{drawing} whole``, ``attention`` or ``heads``: Figure 1 or half of Figure 2 as
+    the chapters draw it, each box a link to its chapter and its class.
+    """
+
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        """The drawing, its links seen from this page."""
+
+        def page(name: str) -> str:
+            return self.env.app.builder.get_relative_uri(self.env.docname, name)
+
+        api, attention = page("book/api"), page("notebooks/04_attention")
+        match self.arguments[0]:
+            case "whole":
+                chapters = attention.removesuffix("04_attention.html")
+                drawing = drawings.architecture(api, chapters)
+            case "attention":
+                drawing = figure2.scaled_dot_product(api)
+            case "heads":
+                drawing = figure2.multi_head(api, attention)
+            case name:
+                raise self.error(f"there is no drawing {name!r}")
+        return [nodes.raw("", drawing.svg(), format="html")]
+
+
 class TestedRole(SphinxRole):
     """A link to a test: ``{tested}`test_attention.py::test_equation_1` ``, as seen from
     ``tests``; one that does not exist is a warning.
@@ -287,5 +315,6 @@ def setup(app: Sphinx) -> None:
     app.add_directive("chapters-written", WrittenDirective)
     app.add_directive("paths", PathsDirective)
     app.add_directive("exercise-index", ExerciseIndexDirective)
+    app.add_directive("drawing", DrawingDirective)
     app.add_role("tested", TestedRole())
     app.add_role("shown", ShownRole())
