@@ -52,6 +52,9 @@ cross_shape = Answer(
         "the mask": (32, 1, 15, 20),
         "the keys": (32, 8, 20, 64),
         "d_model last": (32, 8, 15, 512),
+        "no heads, transposed": (32, 20, 15),
+        "batch and heads missing": (15, 20),
+        "the values as well": (32, 8, 15, 20, 64),
     },
 )
 
@@ -154,6 +157,13 @@ answer = 6 * (attention + feed_forward + 2 * norm) + vocabulary * d_model""",
         + 6 * (4 * D * D + 2 * D),
         "twelve layers": 2 * (ONE - V * D) + V * D,
         "one layer": (ONE - V * D) // 6 + V * D,
+        "three embeddings": ONE + 2 * V * D,
+        "both feed-forward biases of d_ff": ONE + 6 * (FF - D),
+        "both feed-forward biases of d_model": ONE - 6 * (FF - D),
+        "no feed-forward biases, norms with one vector": ONE - 6 * (FF + D) - 6 * 2 * D,
+        "no feed-forward biases, no norms": ONE - 6 * (FF + D) - 6 * 2 * 2 * D,
+        "generator not tied, a final norm": ONE + V * D + 2 * D,
+        "thousands": ONE // 1000,
     },
 )
 
@@ -223,6 +233,12 @@ diagonal moved by the source: .tril() => .tril(source)
 +     mask[:, :source] = True⏎ =>
 causal in the source, strict: .tril() => .tril(-1)
 +     mask[:, :source] = True⏎ =>
+diagonal moved by one less than the source: .tril() => .tril(source - 1)
++     mask[:, :source] = True⏎ =>
+no token sees itself: return mask => return mask & ~torch.eye(total, dtype=torch.bool)
+target in reverse order: mask = torch.ones(total, total, dtype=torch.bool).tril() => mask = torch.ones(total, total, dtype=torch.bool).triu()⏎    mask[:source, source:] = False
+transposed: return mask => return mask.T
+target blind to the source, source causal: mask[:, :source] = True => mask[source:, :source] = False
 """,
 )
 
@@ -318,7 +334,7 @@ def _layers(draw: Draw, decoder: bool, layers: int = 1) -> list[Case]:
         **same: int,
     ) -> Case:
         sizes = {**draw.sizes("batch target source heads"), **same}
-        sizes["d_model"] = 2 * sizes["heads"]
+        sizes["d_model"] = _width(sizes["heads"])
         batch, target, source, _, d_model = sizes.values()
         x, memory = (
             draw.normal(batch, target, d_model, dtype=dtype),
@@ -365,12 +381,17 @@ PARTS = {
 
 def _between(draw: Draw, batch: int, target: int, source: int, heads: int) -> tuple:
     """What a decoder layer gets."""
-    x, memory = (draw.normal(batch, n, 2 * heads) for n in (target, source))
+    x, memory = (draw.normal(batch, n, _width(heads)) for n in (target, source))
     return x, memory, draw.mask(batch, target, target), draw.mask(batch, 1, source)
 
 
 def _configured(heads: int, layers: int = 1, **_: int) -> tuple[TransformerConfig]:
-    return (config({"d_model": 2 * heads, "heads": heads}, layers=layers),)
+    return (config({"d_model": _width(heads), "heads": heads}, layers=layers),)
+
+
+def _width(heads: int) -> int:
+    """d_model. Of two numbers a norm leaves the signs alone, and much wrong is right."""
+    return max(2 * heads, 4)
 
 
 encoder_layer = Exercise(
@@ -393,7 +414,7 @@ encoder_layer = Exercise(
     package=transformer.EncoderLayer,
     names=PARTS,
     inputs=lambda draw, batch, source, heads: (
-        draw.normal(batch, source, 2 * heads),
+        draw.normal(batch, source, _width(heads)),
         draw.mask(batch, source, source),
     ),
     sizes="batch source heads",
@@ -589,7 +610,7 @@ def _texts_and_images(draw: Draw) -> list[Case]:
         note: str, norm: str, grad: bool = False, dropout: float = 0.0, **same: int
     ) -> Case:
         sizes = {**draw.sizes("batch target text image heads"), **same}
-        sizes["d_model"] = 2 * sizes["heads"]
+        sizes["d_model"] = _width(sizes["heads"])
         batch, target, text, image, heads, _ = sizes.values()
         args = _with_two(draw, batch, target, text, image, heads)
         made = config(sizes, norm=norm, dropout=dropout)
@@ -610,7 +631,7 @@ def _with_two(
 ) -> tuple:
     """What a layer with two sources gets."""
     x, words, patches = (
-        draw.normal(batch, n, 2 * heads) for n in (target, text, image)
+        draw.normal(batch, n, _width(heads)) for n in (target, text, image)
     )
     own, other = draw.mask(batch, target, target), draw.mask(batch, 1, text)
     return x, words, patches, own, other
@@ -648,14 +669,18 @@ image (batch, image, d_model) -> (batch, target, d_model)
     init=_configured,
     special=_texts_and_images,
     axes="batch target d_model",
+    explains=False,  # its lines are the answer
     mistakes="""
 text and image exchanged: self.text_attention(y, text, text, text_mask) => self.text_attention(y, image, image)
 + self.image_attention(y, image, image) => self.image_attention(y, text, text, text_mask)
 image first:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎
 query and key exchanged: self.text_attention(y, text, text, text_mask) => self.text_attention(text, y, y)
+query and key exchanged, with the mask: (y, text, text, text_mask) => (text, y, y, text_mask)
 query and key exchanged, for the image: self.image_attention(y, image, image) => self.image_attention(image, y, y)
 self-attention without its mask: (y, y, y, mask) => (y, y, y)
 text without its mask: text, text, text_mask) => text, text)
+mask inverted: (y, y, y, mask) => (y, y, y, ~mask)
+text mask inverted: (y, text, text, text_mask) => (y, text, text, ~text_mask)
 masks exchanged: (y, y, y, mask) => (y, y, y, text_mask)
 + text, text, text_mask) => text, text, mask)
 no self-attention:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>
@@ -667,13 +692,10 @@ one residual twice: x = self.residual_3(x => x = self.residual_2(x
 a residual left out: return self.residual_4(x, self.feed_forward) => return self.feed_forward(x)
 both from the same x: x = self.residual_2(x, => a = self.residual_2(x,
 + return self.residual_4(x, => return self.residual_4(a + x,
-one after the other, the image asked by the text: x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) => x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) + self.text_attention(x, text, text, text_mask)
 norm bypassed: self.self_attention(y, y, y, mask) => self.self_attention(x, x, x, mask)
 norm bypassed, for the text: self.text_attention(y, text => self.text_attention(x, text
 norm bypassed, for the image: self.image_attention(y, image => self.image_attention(x, image
-values from the image: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text, y[:, :1].expand_as(text), text_mask)
-gradient cut at the text: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text.detach(), text.detach(), text_mask)
-gradient cut at the image: self.image_attention(y, image, image) => self.image_attention(y, image.detach(), image.detach())
+norm bypassed for the feed-forward network: (x, self.feed_forward) => (x, lambda y: self.feed_forward(x))
 feed-forward network after every look: self.text_attention(y, text, text, text_mask)) => self.text_attention(y, text, text, text_mask))⏎        x = self.residual_4(x, self.feed_forward)
 x added around the end: return self.residual_4(x => return x + self.residual_4(x
 image first, residuals in order:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎        x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))⏎
@@ -686,6 +708,10 @@ the first residual for all: x = self.residual_2(x => x = self.residual_1(x
 residuals exchanged: x = self.residual_2(x => x = self.residual_3(x
 + x = self.residual_3(x, lambda y: self.image => x = self.residual_2(x, lambda y: self.image
 residuals shifted: return self.residual_4(x => return self.residual_3(x
+one after the other, the image asked by the text: x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) => x = self.residual_3(x, lambda y: self.image_attention(y, image, image)) + self.text_attention(x, text, text, text_mask)
+values from the image: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text, y[:, :1].expand_as(text), text_mask)
+gradient cut at the text: self.text_attention(y, text, text, text_mask) => self.text_attention(y, text.detach(), text.detach(), text_mask)
+gradient cut at the image: self.image_attention(y, image, image) => self.image_attention(y, image.detach(), image.detach())
 both in one residual:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask) + self.image_attention(y, image, image))⏎
 the text twice: (y, image, image) => (y, text, text, text_mask)
 the image with the text's mask: (y, image, image) => (y, image, image, text_mask)
@@ -705,12 +731,62 @@ residuals 1, 2, 2, 3: x = self.residual_3(x => x = self.residual_2(x
 + return self.residual_4(x => return self.residual_3(x
 memories normalized: (y, text, text, text_mask) => (y, self.residual_2.norm(text), self.residual_2.norm(text), text_mask)
 + (y, image, image) => (y, self.residual_3.norm(image), self.residual_3.norm(image))
-query and key exchanged, with the mask: (y, text, text, text_mask) => (text, y, y, text_mask)
 x added around the layer:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>         first = x⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
 + return self.residual_4(x => return first + self.residual_4(x
 no residuals:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.self_attention(x, x, x, mask)⏎        x = self.text_attention(x, text, text, text_mask)⏎        x = self.image_attention(x, image, image)⏎        return self.feed_forward(x)
 post-norm written out:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_1.norm(x + self.self_attention(x, x, x, mask))⏎        x = self.residual_2.norm(x + self.text_attention(x, text, text, text_mask))⏎        x = self.residual_3.norm(x + self.image_attention(x, image, image))⏎        return self.residual_4.norm(x + self.feed_forward(x))
 pre-norm written out:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         y = self.residual_1.norm(x)⏎        x = x + self.self_attention(y, y, y, mask)⏎        y = self.residual_2.norm(x)⏎        x = x + self.text_attention(y, text, text, text_mask)⏎        y = self.residual_3.norm(x)⏎        x = x + self.image_attention(y, image, image)⏎        return x + self.feed_forward(self.residual_4.norm(x))
+the last residual for all: self.residual_1(x => self.residual_4(x
++ self.residual_2(x => self.residual_4(x
++ self.residual_3(x => self.residual_4(x
+both masks inverted: (y, y, y, mask) => (y, y, y, ~mask)
++ (y, text, text, text_mask) => (y, text, text, ~text_mask)
+text mask with another axis: (y, text, text, text_mask) => (y, text, text, text_mask.unsqueeze(1))
+text mask transposed: (y, text, text, text_mask) => (y, text, text, text_mask.mT)
+mask transposed: (y, y, y, mask) => (y, y, y, mask.mT)
+attentions exchanged: self.text_attention(y, text => self.image_attention(y, text
++ self.image_attention(y, image => self.text_attention(y, image
+the image's attention for both: self.text_attention(y => self.image_attention(y
+self-attention's matrices for the text: self.text_attention(y => self.self_attention(y
+self-attention's matrices for the image: self.image_attention(y => self.self_attention(y
+self-attention's matrices for all: self.text_attention(y => self.self_attention(y
++ self.image_attention(y => self.self_attention(y
+values from the target: (y, text, text, text_mask) => (y, text, y, text_mask)
+keys from the text: (y, image, image) => (y, text, image)
+arguments of a residual exchanged: self.residual_4(x, self.feed_forward) => self.residual_4(self.feed_forward, x)
+x added around the first residual: x = self.residual_1( => x = x + self.residual_1(
+both from the same x, averaged: x = self.residual_2(x, => a = self.residual_2(x,
++ return self.residual_4(x, => return self.residual_4((a + x) / 2,
+both in one residual, the third for the end:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask) + self.image_attention(y, image, image))⏎        return self.residual_3(x, self.feed_forward)
+last residuals exchanged: x = self.residual_3(x => x = self.residual_4(x
++ return self.residual_4(x => return self.residual_3(x
+residuals in reverse:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_4(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_1(x, self.feed_forward)
+feed-forward network first:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>         x = self.residual_4(x, self.feed_forward)⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
++         return self.residual_4(x, self.feed_forward) =>         return x
+feed-forward network twice:         return self.residual_4(x, self.feed_forward) =>         x = self.residual_4(x, self.feed_forward)⏎        return self.residual_4(x, self.feed_forward)
+feed-forward network twice in one residual: (x, self.feed_forward) => (x, lambda y: self.feed_forward(self.feed_forward(y)))
+no residual for the text:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.text_attention(x, text, text, text_mask)⏎
+no residual for the image:         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         x = self.image_attention(x, image, image)⏎
+no residual for self-attention:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>         x = self.self_attention(x, x, x, mask)⏎
+one memory of both, no mask:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎ =>         both = torch.cat([text, image], 1)⏎        x = self.residual_2(x, lambda y: self.text_attention(y, both, both))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎
+one memory of both for the image: (y, image, image) => (y, torch.cat([image, text], 1), torch.cat([image, text], 1))
+only self-attention:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         return x
+the first item of the result: (y, y, y, mask) => (y, y, y, mask)[0]
+the text twice, without its mask: (y, image, image) => (y, text, text)
+the last attention for all:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎ =>         x = self.residual_1(x, lambda y: self.image_attention(y, image, image))⏎
++         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎
+self-attention asks the text: (y, y, y, mask) => (y, text, text, text_mask)
+the feed-forward network normalizes:         return self.residual_4(x, self.feed_forward) =>         return self.residual_4.norm(self.residual_4(x, self.feed_forward))
+the image twice: (y, text, text, text_mask) => (y, image, image)
+the last residual written out: return self.residual_4(x, self.feed_forward) => return x + self.feed_forward(x)
+attention itself for the sublayer: lambda y: self.self_attention(y, y, y, mask) => self.self_attention
+a sublayer without y: lambda y: self.self_attention(y, y, y, mask) => lambda: self.self_attention(x, x, x, mask)
+the text asks itself: (y, text, text, text_mask) => (text, text, text, text_mask)
+text mask without its axis: (y, text, text, text_mask) => (y, text, text, text_mask.squeeze(1))
+the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
+the first sentence's text mask: (y, text, text, text_mask) => (y, text, text, text_mask[:1])
+the text normalized: (y, text, text, text_mask) => (y, self.residual_2.norm(text), self.residual_2.norm(text), text_mask)
+y added in the last sublayer: (x, self.feed_forward) => (x, lambda y: y + self.feed_forward(y))
 """,
 )
 

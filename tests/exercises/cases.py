@@ -25,6 +25,8 @@ output, (h, c) = model.encoder(model.source_embedding(source), mask)""",
     "scores": "s = query @ key.transpose(-2, -1) / math.sqrt(query.shape[-1])",
     "own": "x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))",
     "cross": "x = self.residual_2(x, lambda y: self.cross_attention(y, memory, memory, memory_mask))",
+    "text": "x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))",
+    "image": "x = self.residual_3(x, lambda y: self.image_attention(y, image, image))",
     "network": "return self.residual_3(x, self.feed_forward)",
     "pads": """n = max(written.shape[1], target.shape[1])
 w, t = F.pad(written, (0, n - written.shape[1])), F.pad(target, (0, n - target.shape[1]))""",
@@ -2409,6 +2411,201 @@ return (i <= source) | (i <= i[:, None])
 
 decoder_only named: eight heads share
 6 * (8 * 4 * 512**2 + 2 * 512 * 2048 + 2048 + 512 + 4 * 512) + 37_000 * 512
+
+two_sources named: feed-forward network works on x|not:All other
+$own
+$text
+$image
+return self.residual_4(x, lambda y: self.feed_forward(x))
+
+two_sources named: `self.residual_4` for every
+x = self.residual_4(x, lambda y: self.self_attention(y, y, y, mask))
+x = self.residual_4(x, lambda y: self.text_attention(y, text, text, text_mask))
+x = self.residual_4(x, lambda y: self.image_attention(y, image, image))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: argument of `nn.MultiheadAttention`|not:in the stub
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, attn_mask=mask))
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: argument of `nn.MultiheadAttention`|not:in the stub
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, key_padding_mask=~text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: as it is|not:needs an axis|not:reference
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask.unsqueeze(1)))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: transpose `text_mask`|not:needs an axis
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask.mT))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: You invert `mask`|not:reference
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: You invert `text_mask`|not:reference
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, ~text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: invert both masks|not:Right already
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, ~mask))
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, ~text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: attention of its name|not:reference
+$own
+x = self.residual_2(x, lambda y: self.image_attention(y, text, text, text_mask))
+x = self.residual_3(x, lambda y: self.text_attention(y, image, image))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: with `self_attention`|not:reference
+$own
+x = self.residual_2(x, lambda y: self.self_attention(y, text, text, text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: the image's attention|not:reference
+$own
+x = self.residual_2(x, lambda y: self.image_attention(y, text, text, text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: values come from the target|not:reference
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, y, text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: keys come from the text|not:reference
+$own
+$text
+x = self.residual_3(x, lambda y: self.image_attention(y, text, image))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: It takes x, and then|not:reference
+$own
+$text
+$image
+return self.residual_4(self.feed_forward, x)
+
+two_sources named: transpose `mask`|not:Right already
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask.mT))
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources wrong: Pre-norm|not:heads = 1
+$own
+$text
+n = image.shape[1]
+m = torch.ones(x.shape[1], n, dtype=torch.bool).tril()
+x = self.residual_3(x, lambda y: self.image_attention(y, image, image, m))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: Two mistakes|no mask|And: Your feed-forward network works on x
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y))
+$text
+$image
+return self.residual_4(x, lambda y: self.feed_forward(x))
+
+two_sources named: the text asks itself
+$own
+x = self.residual_2(x, lambda y: self.text_attention(text, text, text, text_mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources wrong: Return the tensor alone|not:autograd
+$own
+$text
+$image
+return [self.residual_4(x, self.feed_forward)]
+
+two_sources named: around the first residual
+x = x + self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: and average
+$own
+t = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))
+i = self.residual_3(x, lambda y: self.image_attention(y, image, image))
+return self.residual_4((t + i) / 2, self.feed_forward)
+
+two_sources named: both attentions in one residual
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask) + self.image_attention(y, image, image))
+return self.residual_3(x, self.feed_forward)
+
+two_sources named: the feed-forward network's is
+$own
+$text
+x = self.residual_4(x, lambda y: self.image_attention(y, image, image))
+return self.residual_3(x, self.feed_forward)
+
+two_sources named: `[0]`
+x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask)[0])
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: made in a loop
+looks = []
+for a, m, k in [(self.self_attention, x, mask), (self.text_attention, text, text_mask), (self.image_attention, image, None)]:
+    looks.append(lambda y: a(y, m, m, k))
+for r, f in zip((self.residual_1, self.residual_2, self.residual_3), looks):
+    x = r(x, f)
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: Your attention to the text has no mask|And: You exchanged residuals
+$own
+x = self.residual_3(x, lambda y: self.text_attention(y, text, text))
+x = self.residual_2(x, lambda y: self.image_attention(y, image, image))
+return self.residual_4(x, self.feed_forward)
+
+prefix_mask named: does not let a source token see|nor a target token itself|not:sees all of
+return torch.ones(source + target, source + target, dtype=torch.bool).tril(-1)
+
+prefix_mask named: source − 1
+return torch.ones(source + target, source + target, dtype=torch.bool).tril(source - 1)
+
+prefix_mask named: No token sees itself
+m = torch.ones(source + target, source + target, dtype=torch.bool).tril()
+m[:, :source] = True
+return m & ~torch.eye(source + target, dtype=torch.bool)
+
+prefix_mask named: You exchanged rows and columns
+m = torch.ones(source + target, source + target, dtype=torch.bool).tril()
+m[:, :source] = True
+return m.T
+
+prefix_mask named: You exchanged rows and columns|not see themselves
+m = torch.ones(source + target, source + target, dtype=torch.bool).tril(-1)
+m[:, :source] = True
+return m.T
+
+decoder_only named: either the second bias|or the gain or the bias
+6 * (4 * 512**2 + 2 * 512 * 2048 + 2048 + 512 + 3 * 512) + 37_000 * 512
+
+decoder_only named: three matrices
+6 * (4 * 512**2 + 2 * 512 * 2048 + 2048 + 512 + 4 * 512) + 3 * 37_000 * 512
+
+cross_shape named: one head of one sentence
+(15, 20)
 
 """
 

@@ -88,6 +88,37 @@ def test_a_wrapper_of_the_packages_own_part_is_refused_by_name(name: str):
         assert f"calls the package's own `{name}`" in result.message
 
 
+def test_attention_out_of_the_packages_weights_is_refused():
+    def mine(query, key, value, mask=None):
+        return attention.attention_weights(query, key, mask) @ value
+
+    name = "scaled_dot_product_attention"
+    result = ex.milestone.grade(answer(**{name: mine}))
+    assert not result
+    assert f"`{name}` is right alone, and not yours" in result.message
+    assert "`attention_weights`" in result.message
+
+
+def test_the_packages_helpers_and_ones_own_weights_may_be_used():
+    def attention_weights(query, key, mask=None):
+        scores = query @ key.mT / query.shape[-1] ** 0.5
+        return attention.masked_softmax(scores, mask)
+
+    def mine(query, key, value, mask=None):
+        return attention_weights(query, key, mask) @ value
+
+    assert ex.milestone.grade(answer(scaled_dot_product_attention=mine))
+
+
+def test_other_names_beside_the_parts_do_not_matter():
+    assert ex.milestone.grade(answer(math=torch, LayerNorm=layers.LayerNorm))
+    assert not ex.milestone.grade({"math": torch})
+    few = {"causal_mask": answer()["causal_mask"], "math": torch}
+    assert "1 of 11 parts are yours" in ex.milestone.grade(few).message
+    misspelt = {"causal_mask": answer()["causal_mask"], "decoder": PARTS["Decoder"]}
+    assert "Did you mean `Decoder`?" in ex.milestone.grade(misspelt).message
+
+
 @pytest.mark.parametrize("own", [DecoderLayer, layers.Residual])
 def test_a_class_with_the_packages_forward_is_refused_by_name(own: type):
     reference = PARTS[own.__name__].reference

@@ -14,6 +14,13 @@ from minitfm.exercises.engine.run import Raised
 # (what the exception's text matches, what to say; {0} is its first group)
 CAUSES = (
     (
+        r"unexpected keyword argument '(attn_mask|key_padding_mask|need_weights|is_causal)'",
+        (
+            "`{0}` is an argument of `nn.MultiheadAttention`. The attention of this course takes (query, key, value, "
+            "mask), and its `mask` is True where a query may look."
+        ),
+    ),
+    (
         r"unexpected keyword argument '(\w+)'",
         (
             "`{0}=…` is how an argument that may be left out is handed over: keep its name as it stands in the stub."

@@ -725,7 +725,9 @@ class Exercise(Task):
             return self._no(RANDOM, "unknown mistake", ("not the same twice",))
         rows = [(row[0], seen, row[1]) for row, seen in zip(self.truth(), outcomes)]
         if outcome.wrapped and outcome.values[0].ndim == truth.values[0].ndim + 1:
-            said = f"It should return a tensor; it returned {outcome.wrapped} with one in it. Take it out with `[0]`: `torch.autograd.grad(…)`, for one, returns a tuple."
+            said = f"It should return a tensor; it returned {outcome.wrapped} with one in it. Return the tensor alone."
+            if "autograd.grad(" in written_in(answer):
+                said += " `torch.autograd.grad(…)` returns a tuple: `[0]` takes its first out."
             return self._no(said, "unknown mistake", ("a tuple around it",))
         name, said = constant(rows)
         if name:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 EDITS = 500  # single edits compared with one answer
 USUAL = 30  # of them in pairs
 PAIRS = 250
+LIKELIEST = 32  # known mistakes of which all pairs are tried
 
 Found = list[tuple["Mistake | Edit", ...]]
 
@@ -89,15 +90,15 @@ class Explainer:
                 yield source, edit
 
     def pair(self, outcomes: list[Outcome]) -> Found:
-        """Two known mistakes, or one and a usual edit, or two usual edits, that do; of
-        known ones all pairs.
+        """Two known mistakes, or one and a usual edit, that do; of the likeliest known
+        ones, which an exercise names first, all pairs.
         """
         mistakes = [one for one in self.exercise.mistakes if one.wrong is None]
-        known = list(combinations(mistakes, 2))
+        known = list(combinations(mistakes[:LIKELIEST], 2))
         usual = self.sources[0][1][:USUAL]
         mixed = [(one, edit) for edit in usual for one in mistakes]
         found: Found = []
-        for pair in known[:PAIRS]:
+        for pair in known:
             both: Any = tuple(one.name for one in pair)
             if self._gives(both, outcomes, *pair):
                 found.append(pair)

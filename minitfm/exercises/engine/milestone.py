@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from minitfm.attention import attention_weights
 from minitfm.exercises.engine.chapter import Chapter, chapters
 from minitfm.exercises.engine.draw import Case, Draw
 from minitfm.exercises.engine.exercise import SECONDS, Exercise, Task
@@ -23,6 +24,8 @@ STUB = """mine = {
     # "scaled_dot_product_attention": scaled_dot_product_attention,
 }
 """
+# What a part of the package calls and adds no more than a line to.
+HEARTS = {"scaled_dot_product_attention": attention_weights}
 SOLUTION = """# of each part the solution of its own exercise
 parts = ex.milestone.parts
 mine = {name: part.reference for name, part in parts.items()}"""
@@ -78,14 +81,18 @@ class Milestone(Task):
                 "Give a dictionary of your parts by name, or a module that holds them;"
                 f" this is {in_words(answer)}."
             )
-        if unknown := [name for name in answer if name not in self.parts]:
-            near = [n for n, task in self.parts.items() if task.name == unknown[0]]
-            near += difflib.get_close_matches(str(unknown[0]), self.parts, 1, 0.6)
-            guess = f" Did you mean `{near[0]}`?" if near else ""
-            known = ", ".join(f"`{name}`" for name in self.parts)
-            return self._no(
-                f"There is no part `{unknown[0]}`.{guess} The parts are: {known}."
-            )
+        for name in answer:
+            if name in self.parts:
+                continue
+            near = [n for n, task in self.parts.items() if task.name == name]
+            near += difflib.get_close_matches(str(name), self.parts, 1, 0.6)
+            near = [n for n in near if n not in answer]
+            if near or not answer.keys() & self.parts:  # others are of globals()
+                guess = f" Did you mean `{near[0]}`?" if near else ""
+                known = ", ".join(f"`{n}`" for n in self.parts)
+                return self._no(
+                    f"There is no part `{name}`.{guess} The parts are: {known}."
+                )
         mine = {}
         for name, task in self.parts.items():
             if answer.get(name) is None or answer[name] is ...:
@@ -127,9 +134,9 @@ class Milestone(Task):
         """
         cases = self._models(Draw())
         dues = [_run(case) for case in cases]
-        watched = {
-            name: code_of(original(name)) for name in mine
-        }  # none is plugged yet
+        watched = {  # none is plugged yet
+            name: (code_of(original(name)), code_of(HEARTS.get(name))) for name in mine
+        }
         rows = [
             ({name: part}, case, due)
             for name, part in mine.items()
@@ -138,8 +145,14 @@ class Milestone(Task):
         rows += [(dict(mine), case, due) for case, due in zip(cases, dues)]
         for parts, case, due in rows:
             (name, *others) = parts
-            with called(None if others else watched[name]) as calls:
+            with called(*(() if others else watched[name])) as calls:
                 ran = _inside(case, parts)
+            if calls == [code_of(HEARTS.get(name))]:
+                return self._no(
+                    f"`{name}` is right alone, and not yours: it calls the package's"
+                    f" `{HEARTS[name].__name__}`, which is all but a line of it. Write"
+                    " its lines out."
+                )
             if said := _trouble(name, not others, ran, bool(calls), case, due):
                 return self._no(said, "error" if ran.raised else "unknown mistake")
         return Result(

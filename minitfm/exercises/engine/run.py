@@ -295,18 +295,20 @@ def in_library(file: str) -> bool:
 
 
 @contextlib.contextmanager
-def called(code: CodeType | None) -> Iterator[list[bool]]:
-    """Note in the yielded list when the function of this code object is called inside
-    the block.
+def called(*codes: CodeType | None) -> Iterator[list[CodeType]]:
+    """Note in the yielded list the first of these code objects whose function is called
+    inside the block.
     """
-    calls: list[bool] = []
-    if code is None:
+    calls: list[CodeType] = []
+    if not any(codes):
         yield calls
         return
 
+    watched = {id(code) for code in codes}  # equal ones are others
+
     def profile(frame: FrameType, event: str, argument: Any) -> None:
-        if frame.f_code is code and event == "call" and not calls:
-            calls.append(True)
+        if id(frame.f_code) in watched and event == "call" and not calls:
+            calls.append(frame.f_code)
 
     before = sys.getprofile()
     sys.setprofile(profile)
