@@ -478,6 +478,12 @@ def test_a_date_that_can_be_two_days_is_said_to_be_so(
             True,
         ),
         ("25/4/2025", "That is 25 April 2025.", False),
+        ("Tuesday, 4 March 2025", "That is 4 March 2025.", False),
+        (
+            "Friday, 4 March 2025",
+            "That is 4 March 2025, a Tuesday, though 金曜日 says Friday.",
+            True,
+        ),
         ("3/4/25", "The model writes ？: it reads no day in this.", True),
     ):
         translate(page, text)

@@ -107,6 +107,15 @@ const percent = (share) => (share < 0.001 ? "< 0.1 %" : share > 0.999 ? "> 99.9 
 const wait = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
 const MONTHS = "January February March April May June July August September October November December".split(" ");
+const WEEKDAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
+const KANJI = "日月火水木金土"; // of the weekdays
+
+/** The number of the weekday, 0 for Sunday; null if the calendar has no such day. */
+function weekday(year, month, day) {
+  const date = new Date(0);
+  date.setUTCFullYear(year, month - 1, day);
+  return date.getUTCDate() === day ? date.getUTCDay() : null;
+}
 
 /** What a Japanese date of the model means, in a sentence; nothing if it is no such date (minitfm.web.reading). */
 export function meaning(written) {
@@ -115,7 +124,12 @@ export function meaning(written) {
   if (!found) return null;
   const [, year, month, day, otherMonth, otherDay] = found.map(Number);
   const name = (m, d) => `${d} ${MONTHS[m - 1] ?? `(month ${m})`}`;
-  if (!otherMonth) return { sentence: `That is ${name(month, day)} ${year}.`, warn: false };
+  if (!otherMonth) {
+    const that = `That is ${name(month, day)} ${year}`;
+    const [real, said] = [weekday(year, month, day), found[6] && KANJI.indexOf(found[6][0])];
+    if (!(said >= 0) || real === null || real === said) return { sentence: `${that}.`, warn: false };
+    return { sentence: `${that}, a ${WEEKDAYS[real]}, though ${found[6]} says ${WEEKDAYS[said]}.`, warn: true };
+  }
   return {
     sentence: `This can mean two days, ${name(month, day)} or ${name(otherMonth, otherDay)} ${year}; the model writes both, with か (“or”) between them.`,
     warn: true,
