@@ -57,10 +57,11 @@ class Explainer:
         """The known mistakes that give exactly these outcomes; of several those that
         are ``written`` there, if any is.
         """
+        first = self.smallest(outcomes)
         found = [
             one
             for one in self.exercise.mistakes
-            if self._gives(one.name, outcomes, one)
+            if self._gives(one.name, outcomes, first, one)
         ]
         if written and len(found) > 1:
             seen = [
@@ -75,12 +76,14 @@ class Explainer:
         """The first single edit that does; where something is ``written``, only one
         that stands in it.
         """
+        first = self.smallest(outcomes)
         for source, edit in islice(self._edits(), EDITS):
             if written is not None and not (
                 stands(edit.now, written) and not stands(edit.was, written)
             ):
                 continue
-            if self._gives((source, edit.label, edit.start), outcomes, source, edit):
+            key = source, edit.label, edit.start
+            if self._gives(key, outcomes, first, source, edit):
                 return edit
         return None
 
@@ -97,28 +100,28 @@ class Explainer:
         known = list(combinations(mistakes[:LIKELIEST], 2))
         usual = self.sources[0][1][:USUAL]
         mixed = [(one, edit) for edit in usual for one in mistakes]
+        first = self.smallest(outcomes)
         found: Found = []
         for pair in known:
             both: Any = tuple(one.name for one in pair)
-            if self._gives(both, outcomes, *pair):
+            if self._gives(both, outcomes, first, *pair):
                 found.append(pair)
         if found:
             return found
         for one, edit in mixed[: max(0, PAIRS - len(known))]:
             both = (one.name, edit.label, edit.start)
-            if self._gives(both, outcomes, one, edit):
+            if self._gives(both, outcomes, first, one, edit):
                 return [(one, edit)]
         return []
 
-    def _gives(self, key: Any, outcomes: list[Outcome], *what: Any) -> bool:
+    def _gives(self, key: Any, outcomes: list[Outcome], first: int, *what: Any) -> bool:
         """Whether an implementation gives exactly these outcomes, asked of the smallest
-        case that failed first. Where an answer fails without dropout, what it draws
+        case that failed, ``first``, before all others. Where an answer fails without dropout, what it draws
         with dropout does not matter: a call more draws other numbers.
         """
         candidate = self._candidate(key, what)
         if candidate is None:
             return False
-        first = self.smallest(outcomes)
         due = self.exercise.truth()[first][1]
         if same(self._outcome(key, candidate, first), due):
             return False  # it changes nothing here, so it explains nothing
