@@ -2,13 +2,13 @@ r"""One vector or attention: chapter 3's tasks at equal parameters and updates.
 
 The runs that chapter 4 shows::
 
-    python -m minitfm.results.attention dates --seeds 0 1 --models none dot
+    python -m minitfm.results.attention dates --seeds 0 1 2 --models none dot
     python -m minitfm.results.attention days --seeds 0 1 2
     python -m minitfm.results.attention scale --seeds 0 1 2 \
         --models unscaled 'dot, unit' 'unscaled, unit'
     python -m minitfm.results.attention scale --seeds 0 1 \
         --models 'dot, large' 'unscaled, small'
-    python -m minitfm.results.attention words --models dot
+    python -m minitfm.results.attention words --models dot --seeds 0 1 2
 
 ``dates`` are lines of one to four whole dates, ``days`` lines of one to four days
 without a year; the models are chapter 3's ("none"), the same one that looks back with

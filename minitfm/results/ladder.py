@@ -6,9 +6,10 @@ The runs that chapter 9 shows::
     python -m minitfm.results.ladder dates --seeds 1 --bf16
     python -m minitfm.results.ladder dates --seeds 2 --bf16
     python -m minitfm.results.ladder dates --seeds 0 --learning-rate 5e-3 --bf16
-    python -m minitfm.results.ladder dates --seeds 0 --steps 2000 --bf16
+    python -m minitfm.results.ladder dates --seeds 0 1 2 --steps 2000 --bf16
     python -m minitfm.results.ladder dates --seeds 0 1 2 --positions rotary --bf16
-    python -m minitfm.results.ladder words --bf16
+    python -m minitfm.results.ladder words --seeds 0 1 2 --bf16
+    python -m minitfm.results.ladder words --seeds 0 1 2 --positions rotary --bf16
 
 ``dates`` are chapter 4's lines of one to four whole dates, ``words`` chapter 3's from
 CMUdict; the rows of words go to ladder_words.csv. The rows of the two older models,
