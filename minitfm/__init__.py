@@ -146,7 +146,7 @@ CHAPTERS = (
         "The Transformer",
         "How do the parts make one model?",
         ("transformer",),
-        35,
+        40,
         shows="One date followed through the whole model; the model against those of "
         "chapters 3 and 4 at equal parameters; what each piece is worth",
     ),

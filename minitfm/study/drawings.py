@@ -375,10 +375,10 @@ def architecture(api: str = "../book/api.html", chapters: str = "") -> Drawing:
     drawing.text(8, 211, "N × encoder", size=12, anchor="start", color="encoder")
     above, below = 189, 284
     drawing.arrow(
-        (ENCODER, 233), (ENCODER, above), (198, above), (198, below), (252, below)
+        (ENCODER, 233), (ENCODER, above), (190, above), (190, below), (252, below)
     )
     drawing.text(ENCODER, 165, "memory\n(batch, source, d_model)", size=12)
-    drawing.text(202, 264, "keys,\nvalues", size=12, anchor="start")
+    drawing.text(194, 264, "keys,\nvalues", size=12, anchor="start")
     drawing.frame(240, 129, 172, 287, "decoder")
     drawing.text(240, 119, "N × decoder", size=12, anchor="start", color="decoder")
     drawing.arrow((DECODER, 141), (DECODER, 101))
