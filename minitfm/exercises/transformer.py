@@ -782,6 +782,12 @@ the last residual written out: return self.residual_4(x, self.feed_forward) => r
 attention itself for the sublayer: lambda y: self.self_attention(y, y, y, mask) => self.self_attention
 a sublayer without y: lambda y: self.self_attention(y, y, y, mask) => lambda: self.self_attention(x, x, x, mask)
 the text asks itself: (y, text, text, text_mask) => (text, text, text, text_mask)
+the text with the target's mask: (y, text, text, text_mask) => (y, text, text, mask)
+values from the text: (y, image, image) => (y, image, text)
+y added to the self-attention: y: self.self => y: y + self.self
+y added to the text's attention: y: self.text => y: y + self.text
+y added to the image's attention: y: self.image => y: y + self.image
+arguments of the first residual exchanged: (x, lambda y: self.self_attention(y, y, y, mask)) => (lambda y: self.self_attention(y, y, y, mask), x)
 text mask without its axis: (y, text, text, text_mask) => (y, text, text, text_mask.squeeze(1))
 the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
 the first sentence's text mask: (y, text, text, text_mask) => (y, text, text, text_mask[:1])
@@ -841,6 +847,7 @@ def _decodings(draw: Draw) -> list[Case]:
         left: bool = False,
         grad: bool = False,
         alike: bool = False,
+        train: bool = False,
         **options: Any,
     ) -> Case:
         sizes = draw.sizes("batch target source heads")
@@ -848,7 +855,8 @@ def _decodings(draw: Draw) -> list[Case]:
         if alike:  # so any mask fits, the wrong one as well
             sizes["source"] = sizes["target"]
         options = {"tied": False, "positions": "learned", "max_length": 20, **options}
-        model = filled(draw, Transformer(config(sizes, **options)))
+        options["dropout"] = 0.5  # shows in training alone
+        model = filled(draw, Transformer(config(sizes, **options))).train(train)
         target = draw.tokens(sizes["batch"], sizes["target"], 11).roll(-1, 0)
         memory, mask = (
             draw.normal(sizes["batch"], sizes["source"], sizes["d_model"]),
@@ -860,6 +868,7 @@ def _decodings(draw: Draw) -> list[Case]:
             note,
             {**sizes, "vocabulary": 11},
             grad,
+            train,
         )
 
     return [
@@ -868,6 +877,7 @@ def _decodings(draw: Draw) -> list[Case]:
         case("gradients", grad=True),
         case("with as many tokens in source and target", alike=True),
         case("in a pre-norm model of two layers", norm="pre", layers=2),
+        case("with dropout in training", train=True),
     ]
 
 

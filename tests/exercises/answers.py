@@ -1313,7 +1313,7 @@ RIGHT["decode"] = [
     x = model.embed(target, model.target_embedding, model.target_positions)
     return model.generator(model.decoder(x, memory, mask, memory_mask))""",
     """def f(m, t, mem, mem_mask):
-    x = m.target_positions(m.target_embedding(t) * math.sqrt(m.config.d_model))
+    x = m.dropout(m.target_positions(m.target_embedding(t) * math.sqrt(m.config.d_model)))
     mask = padding_mask(t) * causal_mask(t.size(1))
     return m.decoder(x, mem, mask, mem_mask) @ m.generator.weight.T""",
     """def f(model, target, memory, memory_mask):

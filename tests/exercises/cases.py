@@ -2607,6 +2607,52 @@ decoder_only named: three matrices
 cross_shape named: one head of one sentence
 (15, 20)
 
+# what differs in training alone
+
+decode wrong: differs in training
+$embedded
+x = model.dropout(x)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode wrong: differs in training
+model.eval()
+$embedded
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode wrong: another result
+model.train()
+$embedded
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode right
+$embedded
+for layer in model.decoder.layers:
+    x = layer(x, memory, mask, memory_mask)
+return model.generator(model.decoder.norm(x))
+
+two_sources named: `text_mask`
+$own
+x = self.residual_2(x, lambda y: self.text_attention(y, text, text, mask))
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: come from the text
+$own
+$text
+x = self.residual_3(x, lambda y: self.image_attention(y, image, text))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: sublayer first
+x = self.residual_1(lambda y: self.self_attention(y, y, y, mask), x)
+$text
+$image
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: inside the self-attention's
+x = self.residual_1(x, lambda y: y + self.self_attention(y, y, y, mask))
+$text
+$image
+return self.residual_4(x, self.feed_forward)
 """
 
 
