@@ -232,6 +232,7 @@ def answer_to(frames: Frames, text: str) -> dict[str, Any]:
 
 
 def test_the_kernel_draws_what_the_reader_types() -> None:
+    before = plt.get_fignums()
     frames = texts()
     answer = answer_to(frames, DATES[2])
     assert answer == frames.frames[2]
@@ -240,7 +241,7 @@ def test_the_kernel_draws_what_the_reader_types() -> None:
         "name": "7 März 2020",
         "error": "This model has never seen “ä”.",
     }
-    assert not plt.get_fignums()
+    assert plt.get_fignums() == before
 
 
 def test_even_a_broken_draw_answers() -> None:
