@@ -19,7 +19,7 @@ from minitfm.exercises.engine.milestone import Milestone
 from minitfm.exercises.engine.models import config, filled
 from minitfm.exercises.engine.plug import plugged
 from minitfm.layers import FeedForward
-from minitfm.positional import LearnedPositions, SinusoidalPositions
+from minitfm.positional import LearnedPositions, SinusoidalPositions, sinusoids
 from minitfm.transformer import Transformer, TransformerConfig
 
 __all__ = ["chapter", "course", "load", "plugged", "progress", "save"]
@@ -55,6 +55,11 @@ cross_shape = Answer(
         "no heads, transposed": (32, 20, 15),
         "batch and heads missing": (15, 20),
         "the values as well": (32, 8, 15, 20, 64),
+        "one sequence of both": (32, 8, 35, 35),
+        "target shifted": (32, 8, 14, 20),
+        "d_model for the heads": (32, 15, 20, 512),
+        "the memory": (32, 20, 512),
+        "d_k for the heads": (32, 64, 15, 20),
     },
 )
 
@@ -164,6 +169,9 @@ answer = 6 * (attention + feed_forward + 2 * norm) + vocabulary * d_model""",
         "no feed-forward biases, no norms": ONE - 6 * (FF + D) - 6 * 2 * 2 * D,
         "generator not tied, a final norm": ONE + V * D + 2 * D,
         "thousands": ONE // 1000,
+        "projection biases, cross-attention's norm kept": ONE + 6 * 4 * D + 6 * 2 * D,
+        "generator not tied, cross-attention's norm kept": ONE + V * D + 6 * 2 * D,
+        "no embedding, cross-attention kept": ONE - V * D + 6 * (4 * D * D + 2 * D),
     },
 )
 
@@ -178,6 +186,7 @@ def _two_lengths(draw: Draw) -> list[Case]:
         *cases,
         Case((3, 0), note="without a target", odd=True),
         Case((0, 3), note="without a source", odd=True),
+        Case((0, 0), note="without any token", odd=True),
     ]
 
 
@@ -239,6 +248,10 @@ no token sees itself: return mask => return mask & ~torch.eye(total, dtype=torch
 target in reverse order: mask = torch.ones(total, total, dtype=torch.bool).tril() => mask = torch.ones(total, total, dtype=torch.bool).triu()⏎    mask[:source, source:] = False
 transposed: return mask => return mask.T
 target blind to the source, source causal: mask[:, :source] = True => mask[source:, :source] = False
+counted from the end: torch.ones(total, total, dtype=torch.bool).tril()⏎    mask[:, :source] = True => torch.zeros(total, total, dtype=torch.bool)⏎    mask[:, :source] = True⏎    mask[-target:, -target:] = torch.ones(target, target, dtype=torch.bool).tril()
+prefix of 3: mask[:, :source] = True => mask[:, :3] = True
+prefix of 2: mask[:, :source] = True => mask[:, :2] = True
+target sees one ahead: .tril() => .tril(1)⏎    mask[:source, source:] = False
 """,
 )
 
@@ -265,7 +278,7 @@ def _embeddings(draw: Draw) -> list[Case]:
     return [
         case("with sinusoids", "sinusoidal"),
         case("with learned positions", "learned"),
-        case("gradients", "learned", grad=True),
+        case("gradients, with learned positions", "learned", grad=True),
         case("with sinusoids", "sinusoidal"),
     ]
 
@@ -292,6 +305,7 @@ embed = Exercise(
     d_model = embedding.embedding_dim
     return positions(embedding(tokens) * math.sqrt(d_model))""",
     package=embed_reference,
+    names={"sinusoids": sinusoids},
     inputs=lambda draw, batch, token, half: (
         draw.tokens(batch, token),
         filled(draw, nn.Embedding(11, 2 * half)),
@@ -319,6 +333,24 @@ divided afterwards: positions(embedding(tokens) * math.sqrt(d_model)) => positio
 padding set to 0: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens) * math.sqrt(d_model)) * (tokens != 0).unsqueeze(-1)
 padding's embedding set to 0: return positions(embedding(tokens) => return positions(embedding(tokens) * (tokens != 0).unsqueeze(-1)
 embedding of length 1: embedding(tokens) => F.normalize(embedding(tokens), dim=-1)
+neither scale nor positions: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens)
+divided, no positions: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) / math.sqrt(d_model)
+positions of the places: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model) + positions(torch.arange(tokens.shape[1]))
+embedding of the positions: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(positions(tokens)) * math.sqrt(d_model)
+width fixed at 64: math.sqrt(d_model) => math.sqrt(64)
+scaled by the batch: math.sqrt(d_model) => math.sqrt(tokens.shape[0])
+half of d_model: math.sqrt(d_model) => d_model / 2
+embedding normalized: positions(embedding(tokens) * math.sqrt(d_model)) => positions(F.layer_norm(embedding(tokens) * math.sqrt(d_model), (d_model,)))
+sum normalized: positions(embedding(tokens) * math.sqrt(d_model)) => F.layer_norm(positions(embedding(tokens) * math.sqrt(d_model)), (d_model,))
+sinusoids always: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model) + sinusoids(tokens.shape[1], d_model).to(embedding.weight)
+token added twice, scaled once: positions(embedding(tokens) * math.sqrt(d_model)) => embedding(tokens) * math.sqrt(d_model) + positions(embedding(tokens))
+positions alone: return positions(embedding(tokens) * math.sqrt(d_model)) => x = embedding(tokens) * math.sqrt(d_model)⏎    return positions(x) - x
+vocabulary, after the positions: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens)) * math.sqrt(embedding.num_embeddings)
+positions along the batch: positions(embedding(tokens) * math.sqrt(d_model)) => positions(embedding(tokens.T) * math.sqrt(d_model)).transpose(0, 1)
+positions through all sentences: return positions(embedding(tokens) * math.sqrt(d_model)) => x = embedding(tokens.flatten())[None] * math.sqrt(d_model)⏎    return positions(x).view(*tokens.shape, -1)
+root of the embedding: embedding(tokens) * math.sqrt(d_model) => embedding(tokens).abs().sqrt()
+root of the product: embedding(tokens) * math.sqrt(d_model) => (embedding(tokens) * d_model).abs().sqrt()
+power before division: embedding(tokens) * math.sqrt(d_model) => embedding(tokens) * d_model // 2
 """,
 )
 
@@ -462,6 +494,10 @@ feed-forward network twice, each in its residual: return self.residual_2(x, self
 both from the same x, by a lambda: x = self.residual_1(x, => start = x⏎        x = self.residual_1(x,
 + self.residual_2(x, self.feed_forward) => self.residual_2(x, lambda y: self.feed_forward(start))
 attention twice: return self.residual_2(x, self.feed_forward) => return self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))
+y added to the attention: lambda y: self.self_attention(y, y, y, mask) => lambda y: y + self.self_attention(y, y, y, mask)
+y added to the feed-forward network: (x, self.feed_forward) => (x, lambda y: y + self.feed_forward(y))
+ReLU at the end: (x, self.feed_forward) => (x, lambda y: self.feed_forward(y).relu())
+feed-forward network first, no mask:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        return self.residual_2(x, self.feed_forward) =>         x = self.residual_1(x, self.feed_forward)⏎        return self.residual_2(x, lambda y: self.self_attention(y, y, y))
 """,
 )
 
@@ -793,6 +829,15 @@ the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
 the first sentence's text mask: (y, text, text, text_mask) => (y, text, text, text_mask[:1])
 the text normalized: (y, text, text, text_mask) => (y, self.residual_2.norm(text), self.residual_2.norm(text), text_mask)
 y added in the last sublayer: (x, self.feed_forward) => (x, lambda y: y + self.feed_forward(y))
+no image, residuals shifted:         x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         return self.residual_3(x, self.feed_forward)
+no text, residuals shifted:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_3(x, self.feed_forward)
+self-attention after the text:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
+self-attention after the text, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.residual_1(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))⏎
+text and image joined:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         both = torch.cat([text, image], 1)⏎        allowed = F.pad(text_mask, (0, image.shape[1]), value=True)⏎        x = self.residual_2(x, lambda y: self.text_attention(y, both, both, allowed))⏎        return self.residual_3(x, self.feed_forward)
+queries normalized once more: self.self_attention(y, y, y, mask) => self.self_attention(self.residual_1.norm(y), y, y, mask)
+the image's function twice: self.text_attention(y, text, text, text_mask) => self.image_attention(y, image, image)
+feed-forward network first, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_1(x, self.feed_forward)⏎        x = self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_4(x, lambda y: self.image_attention(y, image, image))⏎        return x
+ReLU behind the feed-forward network: (x, self.feed_forward) => (x, lambda y: self.feed_forward(y).relu())
 """,
 )
 
@@ -892,6 +937,7 @@ decode = Exercise(
     x = model.embed(target, model.target_embedding, model.target_positions)
     return model.generator(model.decoder(x, memory, mask, memory_mask))""",
     package=Transformer.decode,
+    heart=Transformer.read_target,
     names={"causal_mask": masks.causal_mask, "padding_mask": masks.padding_mask},
     special=_decodings,
     axes="batch target vocabulary",
@@ -919,6 +965,36 @@ probabilities: memory_mask)) => memory_mask)).softmax(-1)
 log-probabilities: memory_mask)) => memory_mask)).log_softmax(-1)
 source's padding ignored: memory, mask, memory_mask)) => memory, mask, torch.ones_like(memory_mask)))
 last token dropped:     mask = causal =>     target = target[:, :-1]⏎    mask = causal
+embedding without scale: model.embed(target, model.target_embedding, model.target_positions) => model.target_positions(model.target_embedding(target))
+embedding without positions: model.embed(target, model.target_embedding, model.target_positions) => model.target_embedding(target) * math.sqrt(model.target_embedding.embedding_dim)
+positions twice: model.embed(target, model.target_embedding, model.target_positions) => model.target_positions(model.embed(target, model.target_embedding, model.target_positions))
+scaled twice: model.embed(target, model.target_embedding, model.target_positions) => model.embed(target, model.target_embedding, model.target_positions) * math.sqrt(model.target_embedding.embedding_dim)
+source embedding and positions: model.embed(target, model.target_embedding, model.target_positions) => model.embed(target, model.source_embedding, model.source_positions)
+another padding token: padding_mask(target) => padding_mask(target, 1)
+padding of the queries: padding_mask(target) => padding_mask(target).mT
+padding of queries and keys: padding_mask(target) => padding_mask(target) & padding_mask(target).mT
+padding without its axis: padding_mask(target) => (target != 0)
+the source's padding for the target: padding_mask(target) => memory_mask
+the target's padding for the source: model.decoder(x, memory, mask, memory_mask) => model.decoder(x, memory, mask, padding_mask(target))
+causal mask of the batch's size: causal_mask(target.shape[1]) => causal_mask(target.shape[0])
+causal mask of the memory's size: causal_mask(target.shape[1]) => causal_mask(memory.shape[1])
+padding of the memory: padding_mask(target) => padding_mask(memory)
+padding's logits set to 0: return model.generator(model.decoder(x, memory, mask, memory_mask)) => return model.generator(model.decoder(x, memory, mask, memory_mask)) * (target != 0).unsqueeze(-1)
+encoder for decoder: model.decoder(x, memory, mask, memory_mask) => model.encoder(x, mask)
+decoder left out: model.decoder(x, memory, mask, memory_mask) => x
+embedding for generator: model.generator(model.decoder(x, memory, mask, memory_mask)) => F.linear(model.decoder(x, memory, mask, memory_mask), model.target_embedding.weight)
+source embedding for generator: model.generator(model.decoder(x, memory, mask, memory_mask)) => F.linear(model.decoder(x, memory, mask, memory_mask), model.source_embedding.weight)
+embed with the target alone: model.embed(target, model.target_embedding, model.target_positions) => model.embed(target)
+by hand without dropout: model.embed(target, model.target_embedding, model.target_positions) => model.target_positions(model.target_embedding(target) * math.sqrt(model.target_embedding.embedding_dim))
+dropout twice: model.embed(target, model.target_embedding, model.target_positions) => model.dropout(model.embed(target, model.target_embedding, model.target_positions))
+dropout before the generator: model.generator(model.decoder(x, memory, mask, memory_mask)) => model.generator(model.dropout(model.decoder(x, memory, mask, memory_mask)))
+evaluation inside:     mask = causal_mask =>     model.eval()⏎    mask = causal_mask
+training inside:     mask = causal_mask =>     model.train()⏎    mask = causal_mask
+the last token alone: model.generator(model.decoder(x, memory, mask, memory_mask)) => model.generator(model.decoder(x, memory, mask, memory_mask))[:, -1]
+the last token alone, with its axis: model.generator(model.decoder(x, memory, mask, memory_mask)) => model.generator(model.decoder(x, memory, mask, memory_mask))[:, -1:]
+logits scaled: model.generator(model.decoder(x, memory, mask, memory_mask)) => model.generator(model.decoder(x, memory, mask, memory_mask)) / math.sqrt(x.shape[-1])
+the first source's padding: model.decoder(x, memory, mask, memory_mask) => model.decoder(x, memory, mask, memory_mask[:1])
+mask inverted: causal_mask(target.shape[1]) & padding_mask(target) => ~(causal_mask(target.shape[1]) & padding_mask(target))
 """,
 )
 

@@ -2609,17 +2609,12 @@ cross_shape named: one head of one sentence
 
 # what differs in training alone
 
-decode wrong: differs in training
+decode named: drop out once more
 $embedded
 x = model.dropout(x)
 return model.generator(model.decoder(x, memory, mask, memory_mask))
 
-decode wrong: differs in training
-model.eval()
-$embedded
-return model.generator(model.decoder(x, memory, mask, memory_mask))
-
-decode wrong: another result
+decode named: switched the model to training
 model.train()
 $embedded
 return model.generator(model.decoder(x, memory, mask, memory_mask))
@@ -2653,6 +2648,108 @@ x = self.residual_1(x, lambda y: y + self.self_attention(y, y, y, mask))
 $text
 $image
 return self.residual_4(x, self.feed_forward)
+
+# chapter 9: named at last, and no longer told falsely
+
+two_sources named: is not kept
+$own
+$text
+self.residual_3(x, lambda y: self.image_attention(y, image, image))
+return self.residual_4(x, self.feed_forward)
+
+two_sources named: `self.residual_4`|not:as well
+$own
+$text
+return self.residual_3(x, self.feed_forward)
+
+two_sources named: made in a loop
+looks = []
+for a, m, k in ((self.text_attention, text, text_mask), (self.image_attention, image, None)):
+    looks.append(lambda y: a(y, m, m, k))
+$own
+x = self.residual_3(self.residual_2(x, looks[0]), looks[1])
+return self.residual_4(x, self.feed_forward)
+
+encoder_layer named: drops out in training|not:without its dropout
+r, s = self.residual_1, self.residual_2
+x = r.norm(x + r.dropout(self.self_attention(x, x, x, mask)))
+return s.norm(x + s.dropout(self.feed_forward(x)))
+
+encoder_layer named: ReLU
+$own
+return self.residual_2(x, lambda y: self.feed_forward(y).relu())
+
+prefix_mask named: from the end
+mask = torch.zeros(source + target, source + target, dtype=torch.bool)
+mask[:, :source] = True
+mask[-target:, -target:] = torch.ones(target, target).tril().bool()
+return mask
+
+prefix_mask named: always 3
+mask = torch.ones(source + target, source + target).tril().bool()
+mask[:, :3] = True
+return mask
+
+prefix_mask wrong: Without any token
+rows = range(source + target)
+return torch.tensor([[j < max(source, i + 1) for j in rows] for i in rows], dtype=torch.bool)
+
+embed named: Two things are missing
+return embedding(tokens)
+
+embed named: sinusoids yourself|not:Only two cases
+from minitfm.positional import sinusoids
+x = embedding(tokens) * math.sqrt(embedding.embedding_dim)
+return x + sinusoids(x.shape[1], x.shape[2]).to(x)
+
+embed named: in it twice|not:do not scale
+return embedding(tokens) * math.sqrt(embedding.embedding_dim) + positions(embedding(tokens))
+
+embed named: number of sentences
+return positions(embedding(tokens) * math.sqrt(len(tokens)))
+
+embed named: You normalize the embedding
+x = embedding(tokens) * math.sqrt(embedding.embedding_dim)
+return positions(F.layer_norm(x, x.shape[-1:]))
+
+embed named: numbers of the places
+return embedding(tokens) * math.sqrt(embedding.embedding_dim) + positions(torch.arange(tokens.shape[1]))
+
+decode named: √d_model is missing
+mask = causal_mask(target.shape[1]) & padding_mask(target)
+x = model.target_positions(model.target_embedding(target))
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: written it out
+mask = causal_mask(target.shape[1]) & padding_mask(target)
+x = model.target_positions(model.target_embedding(target) * math.sqrt(model.config.d_model))
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: switched the model to evaluation
+model.eval()
+$embedded
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: stands on the queries
+mask = causal_mask(target.shape[1]) & padding_mask(target).transpose(1, 2)
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: size of the source|not:where the reference
+mask = causal_mask(memory.shape[1]) & padding_mask(target)
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, mask, memory_mask))
+
+decode named: the encoder on the target
+$embedded
+return model.generator(model.encoder(x, mask))
+
+decode named: no causal mask|not:causal_mask(
+x = model.embed(target, model.target_embedding, model.target_positions)
+return model.generator(model.decoder(x, memory, padding_mask(target), memory_mask))
+
+decode right: package's own
+return model.generator(model.read_target(target, memory, memory_mask))
 """
 
 

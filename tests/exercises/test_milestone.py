@@ -127,6 +127,12 @@ def test_a_class_with_the_packages_forward_is_refused_by_name(own: type):
     assert f"`{own.__name__}` is right alone, and not yours" in result.message
 
 
+def test_a_residual_with_the_packages_init_is_told_what_its_own_takes():
+    own = type("Residual", (layers.Residual,), {})
+    said = ex.milestone.grade({"Residual": own}).message
+    assert "`Residual(d_model, placement, dropout)`" in said, said
+
+
 def test_a_part_that_calls_what_it_replaces_calls_itself_and_is_named():
     def mine(query, key=None):
         return transformer.causal_mask(query, key)

@@ -480,7 +480,7 @@ def _constants(
             if other != value and not (subtracted and other < 0):
                 yield kind, ast.Constant(other)
     elif isinstance(value, float):
-        for number in (value * 2, value / 10, 0.0):
+        for number in (value * 2, float(f"{value / 10:.12g}"), 0.0):
             yield "another constant", ast.Constant(number)
 
 

@@ -234,6 +234,7 @@ class Exercise(Task):
         doc: str = "",
         stub: str = "",
         package: Any = None,
+        heart: Any = None,
         mistakes: str = "",
         wrong: Mapping[str, Any] | None = None,
         inputs: Callable[..., tuple[Any, ...]] | None = None,
@@ -267,6 +268,7 @@ class Exercise(Task):
             stub: what the learner fills in, where it differs from that.
             package: the package's own object, or a function that calls it: a test holds
                 it equal to the solution, and a learner's answer may call it.
+            heart: what the package's own calls and adds no more than a line to.
             mistakes: the known mistakes as patches of the solution, see
                 `source.patches`; each has a message in the chapter's words.
             wrong: known mistakes that are whole wrong answers, by name.
@@ -314,7 +316,8 @@ class Exercise(Task):
             mistakes=tuple(catalogue),
             words=words,
         )
-        self.package, self.names = package, dict(names or {})
+        self.package, self.heart = package, heart
+        self.names = dict(names or {})
         self.forms = tuple(under(solution, form) for form in forms)
         self.zeros, self.equal = tuple(zeros), equal.split()
         self.gradients, self.without = gradients, tuple(without)
@@ -604,7 +607,8 @@ class Exercise(Task):
         pairs = zip(outcomes, self.truth())
         if not all(same(outcome, truth) for outcome, (_, truth) in pairs):
             return self._explain(answer, outcomes)
-        with called(code_of(self.package)) as calls, clock:
+        own = code_of(self.package), code_of(self.heart)
+        with called(*own) as calls, clock:
             again = self.observe(answer, self.truth()[0][0], clock.left, seed=1)
         if not again.stopped and not same(again, outcomes[0]):
             return self._no(RANDOM, "unknown mistake")

@@ -101,10 +101,14 @@ class Milestone(Task):
             if result.kind == "not attempted":
                 continue
             if not result:
+                said = f"`{name}` ({self._home(task)}): {result.message}"
+                if f"{name}.__init__()" in result.message:
+                    due = ", ".join(inspect.signature(task.reference).parameters)
+                    said += f" It is made as its stub says, `{name}({due})`: write the stub's `__init__` out."
                 return Result(
                     self.name,
                     False,
-                    f"`{name}` ({self._home(task)}): {result.message}",
+                    said,
                     result.kind,
                     result.mistakes,
                 )
