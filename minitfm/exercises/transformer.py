@@ -251,7 +251,7 @@ target blind to the source, source causal: mask[:, :source] = True => mask[sourc
 counted from the end: torch.ones(total, total, dtype=torch.bool).tril()⏎    mask[:, :source] = True => torch.zeros(total, total, dtype=torch.bool)⏎    mask[:, :source] = True⏎    mask[-target:, -target:] = torch.ones(target, target, dtype=torch.bool).tril()
 prefix of 3: mask[:, :source] = True => mask[:, :3] = True
 prefix of 2: mask[:, :source] = True => mask[:, :2] = True
-target sees one ahead: .tril() => .tril(1)⏎    mask[:source, source:] = False
+sees the next, in the target: .tril() => .tril(1)⏎    mask[:source, source:] = False
 """,
 )
 
@@ -823,7 +823,7 @@ values from the text: (y, image, image) => (y, image, text)
 y added to the self-attention: y: self.self => y: y + self.self
 y added to the text's attention: y: self.text => y: y + self.text
 y added to the image's attention: y: self.image => y: y + self.image
-arguments of the first residual exchanged: (x, lambda y: self.self_attention(y, y, y, mask)) => (lambda y: self.self_attention(y, y, y, mask), x)
+arguments of a residual exchanged, the first: (x, lambda y: self.self_attention(y, y, y, mask)) => (lambda y: self.self_attention(y, y, y, mask), x)
 text mask without its axis: (y, text, text, text_mask) => (y, text, text, text_mask.squeeze(1))
 the first sentence's mask: (y, y, y, mask) => (y, y, y, mask[:1])
 the first sentence's text mask: (y, text, text, text_mask) => (y, text, text, text_mask[:1])
@@ -833,7 +833,7 @@ no image, residuals shifted:         x = self.residual_3(x, lambda y: self.image
 no text, residuals shifted:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_2(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_3(x, self.feed_forward)
 self-attention after the text:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎
 self-attention after the text, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎ =>         x = self.residual_1(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))⏎
-text and image joined:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         both = torch.cat([text, image], 1)⏎        allowed = F.pad(text_mask, (0, image.shape[1]), value=True)⏎        x = self.residual_2(x, lambda y: self.text_attention(y, both, both, allowed))⏎        return self.residual_3(x, self.feed_forward)
+one memory of both, with the mask:         x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         both = torch.cat([text, image], 1)⏎        allowed = F.pad(text_mask, (0, image.shape[1]), value=True)⏎        x = self.residual_2(x, lambda y: self.text_attention(y, both, both, allowed))⏎        return self.residual_3(x, self.feed_forward)
 queries normalized once more: self.self_attention(y, y, y, mask) => self.self_attention(self.residual_1.norm(y), y, y, mask)
 the image's function twice: self.text_attention(y, text, text, text_mask) => self.image_attention(y, image, image)
 feed-forward network first, residuals in order:         x = self.residual_1(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_2(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_3(x, lambda y: self.image_attention(y, image, image))⏎        return self.residual_4(x, self.feed_forward) =>         x = self.residual_1(x, self.feed_forward)⏎        x = self.residual_2(x, lambda y: self.self_attention(y, y, y, mask))⏎        x = self.residual_3(x, lambda y: self.text_attention(y, text, text, text_mask))⏎        x = self.residual_4(x, lambda y: self.image_attention(y, image, image))⏎        return x
