@@ -23,10 +23,12 @@ def test_the_three_models_have_equally_many_parameters(task: str, vocabulary: in
 
 
 def test_the_ladder_turns_queries_and_keys_without_another_parameter():
-    built = {kind: ladder.build(20, "lines", kind) for kind in ("sinusoidal", "rotary")}
-    assert size(built["sinusoidal"]) == size(built["rotary"])
+    built = {kind: ladder.build(20, "lines", kind) for kind in ladder.POSITIONS}
+    assert len(set(map(size, built.values()))) == 1
     x = torch.zeros(1, 5, 72)
-    assert built["sinusoidal"].source_positions(x).any()
+    for kind in ("sinusoidal", "both"):
+        assert built[kind].source_positions(x).any()
+        assert built[kind].target_positions(x).any()
     assert torch.equal(built["rotary"].source_positions(x), x)
     for kind, model in built.items():
         turned = {
@@ -34,10 +36,10 @@ def test_the_ladder_turns_queries_and_keys_without_another_parameter():
             for name, part in model.named_modules()
             if isinstance(part, MultiHeadAttention) and part.rotate is not None
         }
-        assert turned == ({"self_attention"} if kind == "rotary" else set())
+        assert turned == (set() if kind == "sinusoidal" else {"self_attention"})
 
 
-@pytest.mark.parametrize("positions", ["sinusoidal", "rotary"])
+@pytest.mark.parametrize("positions", ["sinusoidal", "rotary", "both"])
 def test_the_cache_writes_what_the_model_writes(positions: ladder.Positions):
     torch.manual_seed(0)
     model = ladder.build(20, "lines", positions).eval()

@@ -3,6 +3,7 @@ r"""One vector or attention: chapter 3's tasks at equal parameters and updates.
 The runs that chapter 4 shows::
 
     python -m minitfm.results.attention dates --seeds 0 1 2 --models none dot
+    python -m minitfm.results.attention dates --seeds 0 1 2 --models none --steps 2000
     python -m minitfm.results.attention days --seeds 0 1 2
     python -m minitfm.results.attention scale --seeds 0 1 2 \
         --models unscaled 'dot, unit' 'unscaled, unit'

@@ -5,21 +5,22 @@ The runs that chapter 9 shows::
     python -m minitfm.results.ladder dates --seeds 0
     python -m minitfm.results.ladder dates --seeds 1 --bf16
     python -m minitfm.results.ladder dates --seeds 2 --bf16
-    python -m minitfm.results.ladder dates --seeds 0 --learning-rate 5e-3 --bf16
+    python -m minitfm.results.ladder dates --seeds 0 1 2 --learning-rate 5e-3 --bf16
     python -m minitfm.results.ladder dates --seeds 0 1 2 --steps 2000 --bf16
     python -m minitfm.results.ladder dates --seeds 0 1 2 --positions rotary --bf16
+    python -m minitfm.results.ladder dates --seeds 0 1 2 --positions both --bf16
     python -m minitfm.results.ladder words --seeds 0 1 2 --bf16
     python -m minitfm.results.ladder words --seeds 0 1 2 --positions rotary --bf16
 
 ``dates`` are chapter 4's lines of one to four whole dates, ``words`` chapter 3's from
 CMUdict; the rows of words go to ladder_words.csv. The rows of the two older models,
 trained on the same batches, are in the tables of chapters 3 and 4: attention.csv,
-vector_dates.csv (2,000 steps), seq2seq_words.csv and attention_words.csv. Each model
-learns at its chapter's rate: at most 5e-3 for recurrent networks on lines and 4e-3 on
-words, 2e-3 for the Transformer. Its positions are the paper's sinusoids unless
-``--positions`` says otherwise: chapter 7's rotary ones add no parameter. One thread is
-enough (OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets
-one up), so that the rows name the commit.
+seq2seq_words.csv and attention_words.csv. Each model learns at its chapter's rate: at
+most 5e-3 for recurrent networks on lines and 4e-3 on words, 2e-3 for the Transformer.
+Its positions are the paper's sinusoids unless ``--positions`` says otherwise: chapter
+7's rotary ones, or both; neither adds a parameter. One thread is enough
+(OMP_NUM_THREADS=1). Run it from a checkout (``make test`` or ``make lab`` sets one up),
+so that the rows name the commit.
 """
 
 import argparse
@@ -31,6 +32,7 @@ from torch import Tensor
 
 from minitfm.fast import accelerate
 from minitfm.fast.writer import TransformerWriter
+from minitfm.positional import SinusoidalPositions
 from minitfm.results import append_row
 from minitfm.results.seq2seq_words import Words
 from minitfm.results.vector import COUNTS, Lines
@@ -39,7 +41,7 @@ from minitfm.study.fit import fit
 from minitfm.study.tasks import date_lines
 from minitfm.transformer import Transformer, TransformerConfig
 
-Positions = Literal["sinusoidal", "learned", "rotary"]
+Positions = Literal["sinusoidal", "rotary", "both"]
 POSITIONS = get_args(Positions)
 TABLE = Path(__file__).with_suffix(".csv")
 WORDS = TABLE.with_stem("ladder_words")
@@ -65,8 +67,12 @@ def build(
     vocabulary: int, task: str, positions: Positions = "sinusoidal"
 ) -> Transformer:
     """Make the Transformer of one task, "lines" or "words"."""
-    config = TransformerConfig(vocabulary, **SHAPE[task], positions=positions)
-    return accelerate(Transformer(config))
+    kind = "sinusoidal" if positions == "sinusoidal" else "rotary"
+    model = Transformer(TransformerConfig(vocabulary, **SHAPE[task], positions=kind))
+    if positions == "both":
+        model.source_positions = SinusoidalPositions(model.config.d_model)
+        model.target_positions = SinusoidalPositions(model.config.d_model)
+    return accelerate(model)
 
 
 def loss_in_bf16(model: Transformer, source: Tensor, target: Tensor) -> Tensor:
