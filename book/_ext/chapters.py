@@ -133,7 +133,7 @@ class PathsDirective(FromMarkdown):
             + self.card("The short way", short, "Attention and what is built of it, for"
                         " those who have met a recurrent network. Positions, residuals"
                         " and norms you take on trust; chapter 9's last exercise wants"
-                        " them from chapters 7 and 8.")
+                        " those of chapters 7 and 8, whose minutes are not counted.")
             + ":::::\n"
         )  # fmt: skip
 
